@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * interpret.h: executes a program against a loaded subject, in this process.
+ *
+ * The interpreter knows nothing of suites and fuzzers. All that lies outside (where secrets come
+ * from, who looks on, how a system call is made to fail) is behind `struct model_host`. It keeps
+ * no copy of a secret, uses no heap, and makes its own system calls raw, so that what an observer
+ * sees between `begin` and `end` of an operation is the subject's doing.
+ *
+ *     host.begin(op) -> the subject's entry is called -> host.end(op, outcome)
+ */
+#ifndef MODEL_INTERPRET_H
+#define MODEL_INTERPRET_H
+
+#include "program.h"
+#include "subject.h"
+
+enum model_outcome {
+    MODEL_OK,      /* done; for touch, walk, stale: no trap */
+    MODEL_REFUSED, /* alloc, resize, open, protect, ... said no: see error */
+    MODEL_SKIPPED, /* cannot be done now: empty slot, entry not offered */
+    MODEL_TRAPPED, /* touch, walk, stale: a signal, caught: see signal, code, trap_address */
+    MODEL_DIED,    /* the subject ended the program: fatal (message) or a signal; the program stops */
+};
+
+/* What one operation did. All that a judge may need, and no byte of a secret. */
+struct model_event {
+    uint32_t op_index;
+    uint32_t outcome;         /* enum model_outcome */
+    int32_t error;            /* errno of a refusal, else 0 */
+    int32_t signal;           /* TRAPPED, DIED */
+    int32_t code;             /* si_code: SEGV_ACCERR is a guard, SEGV_MAPERR nothing at all */
+    uint32_t slot_fill;       /* number of the fill that the slot holds, from 1; 0: none */
+    uint64_t trap_address;    /* si_addr */
+    uint64_t address;         /* of the secret (before: old_address) */
+    uint64_t size_bytes;      /* as asked for */
+    uint64_t usable_bytes;    /* as `usable` says, else size_bytes */
+    uint64_t old_address;     /* resize: where it was; misuse: the address handed in */
+    uint64_t old_size_bytes;  /* resize, free */
+    uint64_t distance_bytes;  /* touch, walk: how far past the end the trap (or the last read) was */
+    uint64_t count;           /* crowd: how many are alive now; pages for look, stale */
+    uint64_t count_locked;    /* look: pages on which MADV_PAGEOUT said EINVAL */
+    uint64_t count_good;      /* crowd-look: secrets whose bytes were all right */
+    uint64_t locked_bytes;    /* what the subject believes; UINT64_MAX: not offered */
+    char message[128];        /* DIED by fatal: its text, printable ASCII */
+};
+
+/* The surroundings. Every entry is required. `begin`, `end` and `violated` may be called on either
+ * of the two threads, never at the same time; `end` with DIED may be called from a signal handler
+ * of the subject's crash and must be async-signal-safe then. */
+struct model_host {
+    void *arg;
+    size_t page_bytes;
+    /* Plant secret number fill (1, 2, ...) in the size_bytes at p, leaving no other copy in this
+     * process. The same number gives the same bytes. */
+    bool (*plant)(void *arg, uint32_t fill, void *p, size_t size_bytes);
+    /* Are the size_bytes at p the first ones of secret number fill? */
+    bool (*matches)(void *arg, uint32_t fill, const void *p, size_t size_bytes);
+    void (*begin)(void *arg, uint32_t op_index, const struct model_operation *operation,
+                  const struct model_event *so_far);
+    void (*end)(void *arg, const struct model_operation *operation,
+                const struct model_event *event);
+    /* The shadow model saw a promise broken: its id and one line of detail. */
+    void (*violated)(void *arg, uint32_t op_index, const char *promise_id, const char *detail);
+    /* fail and heal: make system calls fail from the next operation on. False: cannot. */
+    bool (*fail)(void *arg, enum model_call call, unsigned nth, int error, bool after, bool on);
+    /* Runs in the child of MODEL_FORK, before it uses the allocator. */
+    void (*in_child)(void *arg, uint32_t op_index);
+};
+
+/* Runs program on variant. Returns true when it ran to its end or to a DIED, false when the host
+ * lacks something the harness itself needs (memory for the crowd, a thread); error then names it.
+ * Installs handlers for SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGTRAP on an alternate stack for
+ * its duration. After a DIED the subject must not be used again: exec or exit. */
+bool model_interpret(const struct model_program *program, const struct secret_alloc *variant,
+                     const struct model_host *host, char *error, size_t error_bytes);
+
+#endif
