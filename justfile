@@ -1,0 +1,94 @@
+# Everything that can be done here. `just` alone lists it; `./dev RECIPE` installs what is missing first.
+
+set positional-arguments
+set quiet
+set shell := ["sh", "-euc"]
+
+root := justfile_directory()
+tools := root / "tools"
+
+[private]
+default:
+    {{ just_executable() }} --justfile '{{ justfile() }}' --list --unsorted
+
+# Build everything with gcc into build/
+[group('build')]
+[no-exit-message]
+build:
+    CC=gcc exec '{{ tools }}/build' '{{ root }}/build'
+
+# Remove all that was built (what ./dev installed in build/tools stays)
+[group('build')]
+clean:
+    '{{ tools }}/clean' '{{ root }}/build'
+
+# The gate: does a subject keep its promises? verify SUBJECT|PATH.so... [options]
+[group('verify')]
+[no-cd]
+[no-exit-message]
+verify *ARGS: build
+    exec '{{ root }}/build/strongroom' verify "$@"
+
+# Every allocator found here x every promise, side by side: compare [SUBJECT|PATH.so]...
+[group('verify')]
+[no-cd]
+[no-exit-message]
+compare *ARGS: build
+    exec '{{ root }}/build/strongroom' compare "$@"
+
+# The subjects and the promises that there are
+[group('verify')]
+[no-cd]
+[no-exit-message]
+list *ARGS: build
+    exec '{{ root }}/build/strongroom' list "$@"
+
+# What a promise means, how it is observed, what breaks it in practice
+[group('verify')]
+[no-cd]
+[no-exit-message]
+explain *PROMISE: build
+    exec '{{ root }}/build/strongroom' explain "$@"
+
+# Run one program against one subject: replay PROGRAM SUBJECT
+[group('verify')]
+[no-cd]
+[no-exit-message]
+replay *ARGS: build
+    exec '{{ root }}/build/strongroom' replay "$@"
+
+# Everything, with gcc and with clang, and lint; ends with "N passed, N failed"
+[group('check')]
+[no-exit-message]
+test:
+    exec '{{ tools }}/test' gcc clang
+
+# With gcc only; names pick tests (`meson test -C build --list` shows them)
+[group('check')]
+[no-exit-message]
+test-quick *NAMES:
+    exec '{{ tools }}/test' gcc -- "$@"
+
+# What is against the house rules: dependencies, style, head comments
+[group('check')]
+[no-exit-message]
+lint:
+    exec '{{ tools }}/lint' '{{ root }}'
+
+# Bring C into the house style
+[group('check')]
+[no-exit-message]
+format:
+    exec '{{ tools }}/lint' --format '{{ root }}'
+
+# What was measured against a bar (build/targets/*.json), as one table
+[group('measure')]
+[no-exit-message]
+targets:
+    exec /usr/bin/python3 '{{ tools }}/targets' '{{ root }}/build/targets'
+
+# Try a bare clone on an empty Debian machine (a chroot; needs root; minutes)
+[group('nightly')]
+[no-exit-message]
+fresh:
+    exec '{{ tools }}/fresh' '{{ root }}'
