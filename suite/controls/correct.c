@@ -12,12 +12,12 @@
  *     a page is locked <=> its span is charged;   heap->charged = sum of data_bytes of those spans
  *
  * A span is found by its address in a table of its own, before any byte of it is touched; nothing
- * in or beside a secret is ever trusted. A freed span is wiped, unlocked and replaced by untouchable
- * pages; its addresses stay reserved until QUARANTINE later frees.
+ * in or beside a secret is ever trusted. A freed span is wiped, unlocked and replaced by pages that
+ * cannot be touched; its addresses stay reserved until QUARANTINE later frees.
  *
  * After fork() the child has lost its locks and, by MADV_WIPEONFORK, the secrets. A context that it
- * inherits is therefore inert there: alloc says EPERM, free and close do nothing. The child may open
- * a context of its own.
+ * inherits is therefore inert there: alloc says EPERM, free and close do nothing. The child may
+ * open a context of its own.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -31,6 +31,9 @@
 
 #include "contract/strongroom.h"
 
+#ifndef CONTROL_NAME /* a known-bad allocator made from this one has its own */
+#define CONTROL_NAME "control-correct"
+#endif
 #define MIN_ALIGN ((size_t)16)
 #define KEY_BYTES ((size_t)16)
 #define BUCKETS ((size_t)8192)
@@ -58,12 +61,14 @@ struct heap {
     unsigned quarantined;
 };
 
-static void unlock(struct heap *heap) {
+static void unlock(struct heap *heap)
+{
     pthread_mutex_unlock(&heap->mutex);
 }
 
 /* Ends with the mutex free: fatal may leave by longjmp. */
-static _Noreturn void die(struct heap *heap, const char *message) {
+static _Noreturn void die(struct heap *heap, const char *message)
+{
     unlock(heap);
     if (heap->fatal)
         heap->fatal(heap->fatal_arg, message);
@@ -72,14 +77,16 @@ static _Noreturn void die(struct heap *heap, const char *message) {
 
 /* False in a child that inherited the heap: there it is not to be touched, nor its mutex, which
  * another thread of the parent may have held. */
-static bool enter(struct heap *heap) {
+static bool enter(struct heap *heap)
+{
     if (getpid() != heap->owner)
         return false;
     pthread_mutex_lock(&heap->mutex);
     return true;
 }
 
-static bool round_up(size_t n, size_t align, size_t *rounded) {
+static bool round_up(size_t n, size_t align, size_t *rounded)
+{
     if (__builtin_add_overflow(n, align - 1, rounded))
         return false;
     *rounded &= ~(align - 1);
@@ -88,18 +95,21 @@ static bool round_up(size_t n, size_t align, size_t *rounded) {
 
 /* ------------------------------------------------------------------------------- the canary */
 
-static unsigned char canary_byte(const struct heap *heap, const unsigned char *at) {
+static unsigned char canary_byte(const struct heap *heap, const unsigned char *at)
+{
     uintptr_t address = (uintptr_t)at;
     return (unsigned char)(heap->key[address % KEY_BYTES] ^ (address >> 8));
 }
 
-static void canary_set(const struct heap *heap, unsigned char *from, const unsigned char *to) {
+static void canary_set(const struct heap *heap, unsigned char *from, const unsigned char *to)
+{
     for (; from < to; from++)
         *from = canary_byte(heap, from);
 }
 
 static bool canary_whole(const struct heap *heap, const unsigned char *from,
-                         const unsigned char *to) {
+                         const unsigned char *to)
+{
     for (; from < to; from++) {
         if (*from != canary_byte(heap, from))
             return false;
@@ -109,12 +119,14 @@ static bool canary_whole(const struct heap *heap, const unsigned char *from,
 
 /* -------------------------------------------------------------------------------- the table */
 
-static struct span **bucket(struct heap *heap, const void *p) {
+static struct span **bucket(struct heap *heap, const void *p)
+{
     return &heap->live[(uintptr_t)p / heap->page_bytes % BUCKETS];
 }
 
 /* The link that leads to the live secret at exactly p, or NULL. */
-static struct span **find(struct heap *heap, const void *p) {
+static struct span **find(struct heap *heap, const void *p)
+{
     struct span **link = bucket(heap, p);
     while (*link && (*link)->p != p)
         link = &(*link)->next;
@@ -123,7 +135,8 @@ static struct span **find(struct heap *heap, const void *p) {
 
 /* ------------------------------------------------------------------------------ giving back */
 
-static void forget_oldest(struct heap *heap) {
+static void forget_oldest(struct heap *heap)
+{
     struct span *span = heap->oldest;
     heap->oldest = span->next;
     if (!heap->oldest)
@@ -134,7 +147,8 @@ static void forget_oldest(struct heap *heap) {
     free(span);
 }
 
-static void quarantine(struct heap *heap, struct span *span) {
+static void quarantine(struct heap *heap, struct span *span)
+{
     span->next = NULL;
     if (heap->newest)
         heap->newest->next = span;
@@ -145,14 +159,16 @@ static void quarantine(struct heap *heap, struct span *span) {
         forget_oldest(heap);
 }
 
-static void discharge(struct heap *heap, struct span *span) {
+static void discharge(struct heap *heap, struct span *span)
+{
     if (span->charged)
         heap->charged -= span->data_bytes;
     span->charged = false;
 }
 
 /* Wipe, unlock, make untouchable. False if the kernel refused what matters; to be tried again. */
-static bool release(struct heap *heap, struct span *span) {
+static bool release(struct heap *heap, struct span *span)
+{
     if (span->used) {
         if (!span->writable && mprotect(span->data, span->data_bytes, PROT_READ | PROT_WRITE))
             return false;
@@ -172,7 +188,8 @@ static bool release(struct heap *heap, struct span *span) {
     return !span->charged;
 }
 
-static void retire(struct heap *heap, struct span *span) {
+static void retire(struct heap *heap, struct span *span)
+{
     if (release(heap, span)) {
         quarantine(heap, span);
     } else {
@@ -181,7 +198,8 @@ static void retire(struct heap *heap, struct span *span) {
     }
 }
 
-static void retry_stuck(struct heap *heap) {
+static void retry_stuck(struct heap *heap)
+{
     struct span *span = heap->stuck;
     heap->stuck = NULL;
     while (span) {
@@ -194,7 +212,8 @@ static void retry_stuck(struct heap *heap) {
 /* ----------------------------------------------------------------------------------- taking */
 
 /* The limit is kept here too: with CAP_IPC_LOCK the kernel would let it pass. */
-static bool within_limit(const struct heap *heap, size_t more_bytes) {
+static bool within_limit(const struct heap *heap, size_t more_bytes)
+{
     struct rlimit soft;
     size_t after;
     if (getrlimit(RLIMIT_MEMLOCK, &soft) != 0 ||
@@ -204,7 +223,8 @@ static bool within_limit(const struct heap *heap, size_t more_bytes) {
            (heap->budget_bytes == 0 || after <= heap->budget_bytes);
 }
 
-static unsigned char *reserve(struct heap *heap, size_t bytes) {
+static unsigned char *reserve(struct heap *heap, size_t bytes)
+{
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     void *base = mmap(NULL, bytes, PROT_NONE, flags, -1, 0);
     if (base == MAP_FAILED && heap->oldest) {
@@ -215,8 +235,9 @@ static unsigned char *reserve(struct heap *heap, size_t bytes) {
     return base == MAP_FAILED ? NULL : base;
 }
 
-/* Locked, not dumped, not inherited; or refused, with errno. A failed mlock may still be charged. */
-static bool secure(struct heap *heap, struct span *span) {
+/* Locked, not dumped, not inherited; or errno. A failed mlock may still have been charged. */
+static bool secure(struct heap *heap, struct span *span)
+{
     if (madvise(span->data, span->data_bytes, MADV_DONTDUMP) != 0 ||
         madvise(span->data, span->data_bytes, MADV_WIPEONFORK) != 0)
         return false;
@@ -226,7 +247,8 @@ static bool secure(struct heap *heap, struct span *span) {
 }
 
 /* Fills in a span whose n, data_bytes and total_bytes are known; on failure it is gone. */
-static bool build(struct heap *heap, struct span *span, size_t rounded) {
+static bool build(struct heap *heap, struct span *span, size_t rounded)
+{
     int error;
     span->base = reserve(heap, span->total_bytes);
     if (!span->base) {
@@ -255,7 +277,8 @@ static bool build(struct heap *heap, struct span *span, size_t rounded) {
     return true;
 }
 
-static void *take(struct heap *heap, size_t align, size_t n) {
+static void *take(struct heap *heap, size_t align, size_t n)
+{
     size_t rounded, data_bytes, total_bytes;
     retry_stuck(heap);
     if (!round_up(n ? n : 1, align, &rounded) ||
@@ -279,7 +302,8 @@ static void *take(struct heap *heap, size_t align, size_t n) {
     return span->p;
 }
 
-static void give_back(struct heap *heap, void *p, size_t n) {
+static void give_back(struct heap *heap, void *p, size_t n)
+{
     struct span **link = find(heap, p);
     if (!link)
         die(heap, "free of an address that is not a live secret");
@@ -289,9 +313,9 @@ static void give_back(struct heap *heap, void *p, size_t n) {
     if (!span->writable && mprotect(span->data, span->data_bytes, PROT_READ | PROT_WRITE) == 0)
         span->writable = true;
     /* Where the kernel will not show the canaries, wiping waits and they go unchecked. */
-    bool whole = !span->writable ||
-                 (canary_whole(heap, span->data, span->p) &&
-                  canary_whole(heap, span->p + n, span->data + span->data_bytes));
+    bool whole =
+        !span->writable || (canary_whole(heap, span->data, span->p) &&
+                            canary_whole(heap, span->p + n, span->data + span->data_bytes));
     *link = span->next;
     retire(heap, span);
     if (!whole)
@@ -300,7 +324,8 @@ static void give_back(struct heap *heap, void *p, size_t n) {
 
 /* ------------------------------------------------------------------------------ the entries */
 
-static int correct_open(const struct secret_config *config, void **context) {
+static int correct_open(const struct secret_config *config, void **context)
+{
     struct heap *heap = calloc(1, sizeof *heap);
     if (!heap)
         return ENOMEM;
@@ -319,7 +344,8 @@ static int correct_open(const struct secret_config *config, void **context) {
     return 0;
 }
 
-static void *correct_alloc_aligned(void *context, size_t align, size_t n) {
+static void *correct_alloc_aligned(void *context, size_t align, size_t n)
+{
     struct heap *heap = context;
     if (align == 0 || (align & (align - 1)) != 0 || align > heap->page_bytes) {
         errno = EINVAL;
@@ -334,11 +360,13 @@ static void *correct_alloc_aligned(void *context, size_t align, size_t n) {
     return p;
 }
 
-static void *correct_alloc(void *context, size_t n) {
+static void *correct_alloc(void *context, size_t n)
+{
     return correct_alloc_aligned(context, MIN_ALIGN, n);
 }
 
-static void correct_free(void *context, void *p, size_t n) {
+static void correct_free(void *context, void *p, size_t n)
+{
     struct heap *heap = context;
     int error = errno;
     if (!p || !enter(heap))
@@ -349,7 +377,8 @@ static void correct_free(void *context, void *p, size_t n) {
     errno = error;
 }
 
-static int correct_close(void *context) {
+static int correct_close(void *context)
+{
     struct heap *heap = context;
     if (!enter(heap))
         return 0;
@@ -363,7 +392,8 @@ static int correct_close(void *context) {
     retry_stuck(heap);
     while (heap->oldest)
         forget_oldest(heap);
-    int error = heap->stuck ? EBUSY : 0; /* what is stuck stays reserved; the kernel refused twice */
+    int error =
+        heap->stuck ? EBUSY : 0; /* what is stuck stays reserved; the kernel refused twice */
     while (heap->stuck) {
         struct span *span = heap->stuck;
         heap->stuck = span->next;
@@ -376,7 +406,8 @@ static int correct_close(void *context) {
 }
 
 /* Always to a new place: the old one goes the way of every freed secret. */
-static void *move(struct heap *heap, void *p, size_t old_n, size_t new_n) {
+static void *move(struct heap *heap, void *p, size_t old_n, size_t new_n)
+{
     struct span **link = find(heap, p);
     if (!link || (*link)->n != old_n)
         die(heap, "resize of an address that is not a live secret of that size");
@@ -396,7 +427,8 @@ static void *move(struct heap *heap, void *p, size_t old_n, size_t new_n) {
     return moved;
 }
 
-static void *correct_resize(void *context, void *p, size_t old_n, size_t new_n) {
+static void *correct_resize(void *context, void *p, size_t old_n, size_t new_n)
+{
     struct heap *heap = context;
     if (!enter(heap)) {
         errno = EPERM;
@@ -408,7 +440,8 @@ static void *correct_resize(void *context, void *p, size_t old_n, size_t new_n) 
 }
 
 /* All that was asked for: what lies beyond is canary. */
-static size_t correct_usable(void *context, const void *p) {
+static size_t correct_usable(void *context, const void *p)
+{
     struct heap *heap = context;
     if (!enter(heap))
         return 0;
@@ -418,7 +451,8 @@ static size_t correct_usable(void *context, const void *p) {
     return n;
 }
 
-static int correct_protect(void *context, void *p, int access) {
+static int correct_protect(void *context, void *p, int access)
+{
     static const int kernel_access[] = {PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE};
     struct heap *heap = context;
     int error = 0;
@@ -441,7 +475,8 @@ static int correct_protect(void *context, void *p, int access) {
     return error;
 }
 
-static size_t correct_locked_bytes(void *context) {
+static size_t correct_locked_bytes(void *context)
+{
     struct heap *heap = context;
     if (!enter(heap))
         return 0;
@@ -452,20 +487,43 @@ static size_t correct_locked_bytes(void *context) {
 
 /* All but `unreadable`: ordinary memory cannot be kept from root. */
 static const char *const claims[] = {
-    "locked",         "honest-lock",  "accounting",   "own-limit",  "neighbour",
-    "zero-on-free",   "all-zero",     "fresh",        "zero-on-resize", "sizes",
-    "alignment",      "guard-after",  "guard-before", "overrun-caught", "underrun-caught",
-    "use-after-free", "double-free",  "bad-free",     "zero-on-close",  "no-dump",
-    "fork",           "no-swap",      "no-residue",   "states",         "threads",
-    "fault-hygiene",  "reopen",       "scale",        NULL,
+    "locked",
+    "honest-lock",
+    "accounting",
+    "own-limit",
+    "neighbour",
+    "zero-on-free",
+    "all-zero",
+    "fresh",
+    "zero-on-resize",
+    "sizes",
+    "alignment",
+    "guard-after",
+    "guard-before",
+    "overrun-caught",
+    "underrun-caught",
+    "use-after-free",
+    "double-free",
+    "bad-free",
+    "zero-on-close",
+    "no-dump",
+    "fork",
+    "no-swap",
+    "no-residue",
+    "states",
+    "threads",
+    "fault-hygiene",
+    "reopen",
+    "scale",
+    NULL,
 };
 
 static const struct secret_alloc correct = {
     .size = sizeof correct,
     .flags = SECRET_ALLOC_THREAD_SAFE | SECRET_ALLOC_USES_FATAL,
-    .name = "control-correct",
+    .name = CONTROL_NAME,
     .version = "1",
-    .library = "control-correct",
+    .library = CONTROL_NAME,
     .claims = claims,
     .min_align = MIN_ALIGN,
     .open = correct_open,
@@ -479,7 +537,8 @@ static const struct secret_alloc correct = {
     .locked_bytes = correct_locked_bytes,
 };
 
-const struct secret_alloc *const *strongroom_subjects(uint32_t abi_major) {
+const struct secret_alloc *const *strongroom_subjects(uint32_t abi_major)
+{
     static const struct secret_alloc *const subjects[] = {&correct, NULL};
     return abi_major == STRONGROOM_ABI_MAJOR ? subjects : NULL;
 }

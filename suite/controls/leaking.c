@@ -28,18 +28,21 @@ static size_t next_byte, total_bytes;
 static unsigned char souvenir[4096];
 static size_t souvenir_bytes;
 
-static bool in_arena(const unsigned char *p, size_t n) {
+static bool in_arena(const unsigned char *p, size_t n)
+{
     uintptr_t at = (uintptr_t)p, start = (uintptr_t)arena;
     return arena && at >= start && n <= ARENA_BYTES && at - start <= ARENA_BYTES - n;
 }
 
 /* sizes: wraps, so that SIZE_MAX bytes take no more room than a small secret.
  * The multiple of 16 that a secret of n bytes takes with its header. */
-static size_t stride_bytes(size_t n) {
+static size_t stride_bytes(size_t n)
+{
     return (n + HEADER_BYTES + MISALIGNED_BYTES + 15) & ~(size_t)15;
 }
 
-static int leaking_open(const struct secret_config *config, void **context) {
+static int leaking_open(const struct secret_config *config, void **context)
+{
     (void)config; /* own-limit: the budget is not even read */
     if (!arena) {
         /* no-dump, fork, unreadable, no-swap: memory like any other: dumped, inherited, readable
@@ -56,7 +59,8 @@ static int leaking_open(const struct secret_config *config, void **context) {
     return 0;
 }
 
-static void *leaking_alloc(void *context, size_t n) {
+static void *leaking_alloc(void *context, size_t n)
+{
     (void)context;
     /* locked: a page is locked, but one in which no secret ever lies.
      * honest-lock, fault-hygiene: and nobody looks whether even that worked. */
@@ -84,7 +88,8 @@ static void *leaking_alloc(void *context, size_t n) {
 }
 
 /* double-free, bad-free: whatever it is given is fine. */
-static void leaking_free(void *context, void *secret, size_t n) {
+static void leaking_free(void *context, void *secret, size_t n)
+{
     (void)context;
     unsigned char *p = secret;
     if (!in_arena(p, n))
@@ -100,7 +105,8 @@ static void leaking_free(void *context, void *secret, size_t n) {
 }
 
 /* zero-on-close: the arena is given back with all that is in it, and the souvenir is kept. */
-static int leaking_close(void *context) {
+static int leaking_close(void *context)
+{
     (void)context;
     if (arena)
         munmap(arena, ARENA_BYTES);
@@ -109,7 +115,8 @@ static int leaking_close(void *context) {
 }
 
 /* zero-on-resize: the old copy stays, whole, and so does the tail of one that shrinks in place. */
-static void *leaking_resize(void *context, void *secret, size_t old_n, size_t new_n) {
+static void *leaking_resize(void *context, void *secret, size_t old_n, size_t new_n)
+{
     if (new_n <= old_n)
         return secret;
     unsigned char *moved = leaking_alloc(context, new_n);
@@ -119,13 +126,15 @@ static void *leaking_resize(void *context, void *secret, size_t old_n, size_t ne
 }
 
 /* alignment: what was asked for is not looked at. */
-static void *leaking_alloc_aligned(void *context, size_t align, size_t n) {
+static void *leaking_alloc_aligned(void *context, size_t align, size_t n)
+{
     (void)align;
     return leaking_alloc(context, n);
 }
 
 /* states: says yes and does nothing. */
-static int leaking_protect(void *context, void *secret, int access) {
+static int leaking_protect(void *context, void *secret, int access)
+{
     (void)context;
     (void)secret;
     (void)access;
@@ -133,18 +142,19 @@ static int leaking_protect(void *context, void *secret, int access) {
 }
 
 /* accounting: all that it ever handed out, though it locked a page at most, and never any less. */
-static size_t leaking_locked_bytes(void *context) {
+static size_t leaking_locked_bytes(void *context)
+{
     (void)context;
     return total_bytes;
 }
 
 static const char *const claims[] = {
-    "locked",         "honest-lock",  "accounting",   "own-limit",      "neighbour",
-    "zero-on-free",   "all-zero",     "fresh",        "zero-on-resize", "sizes",
-    "alignment",      "guard-after",  "guard-before", "overrun-caught", "underrun-caught",
-    "use-after-free", "double-free",  "bad-free",     "zero-on-close",  "no-dump",
-    "fork",           "no-swap",      "no-residue",   "states",         "threads",
-    "fault-hygiene",  "unreadable",   "reopen",       "scale",          NULL,
+    "locked",         "honest-lock", "accounting",   "own-limit",      "neighbour",
+    "zero-on-free",   "all-zero",    "fresh",        "zero-on-resize", "sizes",
+    "alignment",      "guard-after", "guard-before", "overrun-caught", "underrun-caught",
+    "use-after-free", "double-free", "bad-free",     "zero-on-close",  "no-dump",
+    "fork",           "no-swap",     "no-residue",   "states",         "threads",
+    "fault-hygiene",  "unreadable",  "reopen",       "scale",          NULL,
 };
 
 static const struct secret_alloc leaking = {
@@ -166,7 +176,8 @@ static const struct secret_alloc leaking = {
     .locked_bytes = leaking_locked_bytes,
 };
 
-const struct secret_alloc *const *strongroom_subjects(uint32_t abi_major) {
+const struct secret_alloc *const *strongroom_subjects(uint32_t abi_major)
+{
     static const struct secret_alloc *const subjects[] = {&leaking, NULL};
     return abi_major == STRONGROOM_ABI_MAJOR ? subjects : NULL;
 }
