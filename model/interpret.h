@@ -23,25 +23,40 @@ enum model_outcome {
     MODEL_DIED,    /* the subject ended the program: fatal (message) or a signal; the program stops */
 };
 
-/* What one operation did. All that a judge may need, and no byte of a secret. */
+/* What the child of MODEL_FORK exits with, when nothing kills it. */
+enum model_child {
+    MODEL_CHILD_FINE,    /* all that was tried went well; without `use`: always */
+    MODEL_CHILD_REFUSED, /* alloc said no */
+    MODEL_CHILD_WRONG    /* what was written to a new secret read back differently */
+};
+
+/* What one operation did. All that a judge may need, and no byte of a secret. Fields that an
+ * operation does not mention are 0, but locked_bytes. */
 struct model_event {
     uint32_t op_index;
     uint32_t outcome;         /* enum model_outcome */
     int32_t error;            /* errno of a refusal, else 0 */
-    int32_t signal;           /* TRAPPED, DIED */
+    int32_t signal;           /* TRAPPED, DIED; fork: what killed the child (it hung: SIGKILL and a
+                                 message) */
     int32_t code;             /* si_code: SEGV_ACCERR is a guard, SEGV_MAPERR nothing at all */
-    uint32_t slot_fill;       /* number of the fill that the slot holds, from 1; 0: none */
+    uint32_t slot_fill;       /* number of the fill that the slot holds, from 1; 0: none. crowd: the
+                                 last one planted */
     uint64_t trap_address;    /* si_addr */
     uint64_t address;         /* of the secret (before: old_address) */
-    uint64_t size_bytes;      /* as asked for */
+    uint64_t size_bytes;      /* as asked for; limit: what is in force afterwards */
     uint64_t usable_bytes;    /* as `usable` says, else size_bytes */
     uint64_t old_address;     /* resize: where it was; misuse: the address handed in */
-    uint64_t old_size_bytes;  /* resize, free */
-    uint64_t distance_bytes;  /* touch, walk: how far past the end the trap (or the last read) was */
-    uint64_t count;           /* crowd: how many are alive now; pages for look, stale */
-    uint64_t count_locked;    /* look: pages on which MADV_PAGEOUT said EINVAL */
-    uint64_t count_good;      /* crowd-look: secrets whose bytes were all right */
-    uint64_t locked_bytes;    /* what the subject believes; UINT64_MAX: not offered */
+    uint64_t old_size_bytes;  /* resize, free; misuse: the size handed in */
+    uint64_t distance_bytes;  /* touch, walk: how far past the end the trap (or the last read) was;
+                                 smash: how many bytes were overwritten */
+    uint64_t count;           /* crowd: how many are alive now; pages for look, stale; fill: bytes
+                                 planted; check: bytes compared; peek: 1 alive, 0 freed; fork: exit
+                                 status of the child, an enum model_child */
+    uint64_t count_locked;    /* look: pages on which MADV_PAGEOUT said EINVAL; crowd-look: secrets
+                                 with all pages so; UINT64_MAX: this kernel does not tell */
+    uint64_t count_good;      /* crowd-look: secrets whose bytes were all right; check: 1 if they
+                                 were; stale: pages that trapped (the outcome is TRAPPED if all) */
+    uint64_t locked_bytes;    /* what the subject believes; UINT64_MAX: not offered, or not asked */
     char message[128];        /* DIED by fatal: its text, printable ASCII */
 };
 
@@ -52,7 +67,8 @@ struct model_host {
     void *arg;
     size_t page_bytes;
     /* Plant secret number fill (1, 2, ...) in the size_bytes at p, leaving no other copy in this
-     * process. The same number gives the same bytes. */
+     * process. The same number gives the same bytes. False: the memory is bad (EFAULT); fill and
+     * crowd are then TRAPPED by SIGSEGV. */
     bool (*plant)(void *arg, uint32_t fill, void *p, size_t size_bytes);
     /* Are the size_bytes at p the first ones of secret number fill? */
     bool (*matches)(void *arg, uint32_t fill, const void *p, size_t size_bytes);
@@ -62,16 +78,19 @@ struct model_host {
                 const struct model_event *event);
     /* The shadow model saw a promise broken: its id and one line of detail. */
     void (*violated)(void *arg, uint32_t op_index, const char *promise_id, const char *detail);
-    /* fail and heal: make system calls fail from the next operation on. False: cannot. */
+    /* fail and heal: make system calls fail from the next operation on. heal comes as nth 0, error
+     * 0. False: cannot; the operation is then SKIPPED. */
     bool (*fail)(void *arg, enum model_call call, unsigned nth, int error, bool after, bool on);
-    /* Runs in the child of MODEL_FORK, before it uses the allocator. */
+    /* Runs in the child of MODEL_FORK, before it uses the allocator. plant and matches are never
+     * called in a child. */
     void (*in_child)(void *arg, uint32_t op_index);
 };
 
-/* Runs program on variant. Returns true when it ran to its end or to a DIED, false when the host
- * lacks something the harness itself needs (memory for the crowd, a thread); error then names it.
- * Installs handlers for SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGTRAP on an alternate stack for
- * its duration. After a DIED the subject must not be used again: exec or exit. */
+/* Runs program, whose operations are canonical, on variant. Returns true when it ran to its end or
+ * to a DIED, false when the host lacks something the harness itself needs (memory for the crowd, a
+ * thread); error then names it. One at a time per process. Installs handlers for SIGSEGV, SIGBUS,
+ * SIGABRT, SIGILL, SIGFPE, SIGTRAP on an alternate stack for its duration. After a DIED the subject
+ * must not be used again: exec or exit. */
 bool model_interpret(const struct model_program *program, const struct secret_alloc *variant,
                      const struct model_host *host, char *error, size_t error_bytes);
 

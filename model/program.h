@@ -15,7 +15,8 @@
  *   free s0                           dropped; so a flipped byte changes one operation.
  *
  * Sizes are symbolic, so that one program is the same case on 4 KiB and 64 KiB pages. In a text
- * the letter `n` stands for the size being swept; it is replaced when the text is read.
+ * the letter `n` stands for the size being swept; it is replaced when the text is read, as are
+ * `n+1`, `n-1`, `2*n` and the like where the result is a size of the same kind.
  */
 #ifndef MODEL_PROGRAM_H
 #define MODEL_PROGRAM_H
@@ -29,6 +30,7 @@
 #define MODEL_SLOTS 32u            /* named secrets s0..s31 */
 #define MODEL_OPERATIONS_MAX 1024u /* in one program; more are dropped when bytes are read */
 #define MODEL_CROWD_MAX 131072u    /* secrets in the crowd: many at once, without names */
+#define MODEL_SIZE_TABLE_ENTRIES 64u /* sizes that `table:0` to `table:63` stand for */
 
 /* struct model_program.flags */
 #define MODEL_KEEP_IPC_LOCK 1u /* text: `privileged`: the case keeps CAP_IPC_LOCK */
@@ -69,7 +71,8 @@ enum model_code {
     MODEL_ALLOC_ALIGNED, /* alloc-aligned sN SIZE ALIGN   arg: log2 of ALIGN                     */
     MODEL_FREE,          /* free sN                                                             */
     MODEL_RESIZE,        /* resize sN SIZE                                                      */
-    MODEL_FILL,          /* fill sN                plant a new secret in all bytes asked for    */
+    MODEL_FILL,          /* fill sN [usable]       plant a new secret in all bytes asked for;
+                          *   arg 1: in all usable bytes. Beyond 64 MiB it is skipped           */
     MODEL_CHECK,         /* check sN               its bytes are those planted, to the last     */
     MODEL_LOOK,          /* look sN                are its pages locked? by every witness        */
     MODEL_PEEK,          /* peek sN                what is at its place now, alive or freed      */
@@ -83,15 +86,15 @@ enum model_code {
     MODEL_STALE, /* stale sN read|write         touch every page of a freed secret               */
 
     /* misuse of an entry; the program ends if it is caught */
-    MODEL_MISUSE, /* misuse sN KIND [OFFSET]     arg: enum model_misuse                          */
+    MODEL_MISUSE, /* misuse sN KIND [OFFSET]     arg: enum model_misuse; OFFSET 0 is read as 1   */
 
     /* processes */
     MODEL_FORK, /* fork libc|raw [use]        a child in which everything is looked at; with `use`
                  *   it also allocates, frees what it inherited, and exits                       */
 
     /* many secrets */
-    MODEL_CROWD,       /* crowd SIZE COUNT|full  allocate and fill COUNT secrets, or until alloc
-                        *   says no (full); arg: log2 of COUNT, 255: full                        */
+    MODEL_CROWD,       /* crowd SIZE COUNT|full  allocate and fill up to COUNT more secrets, until
+                        *   alloc says no; arg: log2 of COUNT, 255: full                         */
     MODEL_CROWD_LOOK,  /* crowd-look             are all of them there, whole, locked            */
     MODEL_CROWD_FREE,  /* crowd-free first|last|every-other  all of them from that end, or half  */
 
@@ -99,13 +102,19 @@ enum model_code {
 };
 
 enum model_side { MODEL_AFTER, MODEL_BEFORE, MODEL_INSIDE, MODEL_SIDES };
-#define MODEL_TOUCH_WRITE 4u
+#define MODEL_TOUCH_WRITE 4u /* touch, stale: arg */
+#define MODEL_FILL_USABLE 1u /* fill: arg */
+#define MODEL_FILL_MAX_BYTES ((size_t)64 << 20)
+#define MODEL_WALK_MAX_BYTES ((size_t)64 << 20) /* no walk goes on further than that */
+#define MODEL_FORK_RAW 1u    /* fork: arg */
+#define MODEL_FORK_USE 2u
+#define MODEL_CROWD_FULL 255u /* crowd: arg */
 
 enum model_misuse {
     MODEL_DOUBLE_FREE,   /* double-free           free a slot's last, already freed secret      */
     MODEL_INTERIOR_FREE, /* interior-free OFFSET  free(p + OFFSET) of a live one                 */
     MODEL_FOREIGN_FREE,  /* foreign-free          free memory that was never the subject's       */
-    MODEL_WRONG_SIZE,    /* wrong-size            free with another size than was asked for      */
+    MODEL_WRONG_SIZE,    /* wrong-size OFFSET     free(p, n + OFFSET): not the size asked for     */
     MODEL_MISUSES
 };
 
@@ -142,16 +151,22 @@ struct model_program {
 
 /* The size in bytes that a symbolic size stands for with pages of page_bytes; wraps as size_t. */
 size_t model_size_bytes(struct model_size size, size_t page_bytes);
+/* Entry `index` (modulo their number) of the table of interesting sizes. */
+struct model_size model_size_interesting(unsigned index);
 /* Reads one size in its text form ("3*page-1"); false if it is not one. */
 bool model_size_parse(const char *text, struct model_size *size);
 /* Writes a size in its text form; always terminated. Returns out. */
 const char *model_size_print(struct model_size size, char *out, size_t out_bytes);
 
+/* The one canonical form of an operation: what its line above does not mention is 0, the rest is
+ * in range (reduced modulo it). What is decoded or parsed is canonical. */
+struct model_operation model_operation_canonical(const struct model_operation *operation);
+
 /* Reads any bytes as a program (see the head of this file). Without the header's magic the bytes
  * are all records. Never fails: an empty input is an empty program. */
 void model_program_decode(struct model_program *program, const uint8_t *bytes, size_t count_bytes);
 /* Writes the header and the records; returns how many bytes that takes, writes nothing past
- * out_bytes. decode(encode(p)) is p, for every p whose fields are in range. */
+ * out_bytes. decode(encode(p)) is p, for every p whose operations are canonical. */
 size_t model_program_encode(const struct model_program *program, uint8_t *out, size_t out_bytes);
 
 /* Reads the text form. `n` is the size that the letter n stands for; NULL if it may not occur.
