@@ -44,14 +44,14 @@ struct verdict_record {
     struct evidence evidence;
     struct evidence positive; /* the control that must be seen to break it */
     struct evidence negative; /* the control that must be seen to keep it */
-    char repeat[512];         /* the command that runs the deciding case alone; "" if none decided */
+    char repeat[512]; /* the command that runs the deciding case alone; "" if none decided */
 };
 
 struct subject_result {
     char name[64], library[64], version[64];
-    char path[512];      /* of the shared object */
-    char **claims;       /* NULL-terminated; owned */
-    size_t count;        /* verdicts, in the order of the promises asked for */
+    char path[512]; /* of the shared object */
+    char **claims;  /* NULL-terminated; owned */
+    size_t count;   /* verdicts, in the order of the promises asked for */
     struct verdict_record *verdicts;
     size_t totals[VERDICTS];
 };
@@ -83,7 +83,22 @@ struct run_result {
     size_t *sizes_bytes;
 };
 
+/* Both free what the structure owns, not the structure itself. */
+void subject_result_free(struct subject_result *subject);
 void run_result_free(struct run_result *result);
+
+/* What the exit status of `verify` is made of: of the core and claimed promises, how many were
+ * what. errors counts those of every promise. */
+struct gate {
+    int status;
+    size_t owed; /* core or claimed */
+    size_t holds, broken, not_offered, errors;
+    size_t unobserved; /* not observable here, and not allowed */
+    size_t allowed;    /* not observable here, and allowed */
+};
+/* Core or claimed, not observable here, and not allowed to be. */
+bool verdict_is_unobserved(const struct verdict_record *record, const char *const *allowed);
+struct gate run_result_weigh(const struct run_result *result, const char *const *allowed);
 
 /* The exit status of `verify`: 0 every core and claimed promise holds; 1 something is broken; 2 any
  * error; 3 nothing is broken, but a core or claimed promise was not observable and is not in

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/* commands.c: verify, compare, list, explain, replay: options in, a report and a status out. */
+#include "commands.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nearest.h"
+#include "report/report.h"
+#include "run.h"
+
+#define ERROR_BYTES 1024u
+
+int complain(const char *format, ...)
+{
+    char line[ERROR_BYTES];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    for (char *c = line; *c != '\0'; c++) { /* it stays one line, whatever it quotes */
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    }
+    fprintf(stderr, "strongroom: %s\n", line);
+    return 2;
+}
+
+/* ---- verify, compare ---- */
+
+/* Where the text for people goes: to stderr where stdout is the JSON's. */
+static FILE *people(const struct options *options)
+{
+    bool taken = options->json != NULL && strcmp(options->json, "-") == 0;
+    return taken ? stderr : stdout;
+}
+
+static struct run_settings settings_of(const struct options *options)
+{
+    return (struct run_settings){
+        .subjects = options->words.items,
+        .only = options->only.items,
+        .only_case = options->only_case,
+        .jobs = options->jobs,
+        .timeout_ms = options->timeout_ms,
+        .seed = options->seed,
+        .seeded = options->seeded,
+    };
+}
+
+/* Runs what the options ask for. False: error says why, nothing has been judged. */
+static bool run_asked(const struct options *options, struct run_result *result, char *error)
+{
+    struct run_settings settings = settings_of(options);
+    struct progress progress;
+    bool ran;
+
+    if (options->json != NULL && !output_check(options->json, error, ERROR_BYTES))
+        return false;
+    progress = progress_begin();
+    settings.progress = progress_show;
+    settings.progress_arg = &progress;
+    ran = run(&settings, result, error, ERROR_BYTES);
+    progress_end(&progress);
+    return ran;
+}
+
+/* Writes the JSON, if asked for. Returns status, or 2 where it could not be written. */
+static int result_written(const struct options *options, const struct run_result *result,
+                          int status)
+{
+    char error[ERROR_BYTES];
+    json_t *json;
+
+    if (options->json == NULL)
+        return status;
+    json = report_json(result);
+    if (!output_json(options->json, json, error, sizeof error))
+        status = complain("%s", error);
+    json_decref(json);
+    return status;
+}
+
+static int verify(const struct options *options)
+{
+    struct terminal to = terminal_on(people(options), options->verbose);
+    struct run_result result = {0};
+    char error[ERROR_BYTES];
+    int status;
+
+    if (options->words.count == 0)
+        return complain("verify: name a subject, or the path of a .so; "
+                        "'strongroom list' shows what was found here");
+    if (!run_asked(options, &result, error))
+        return complain("%s", error);
+    report_verify(&to, &result, options->allowed.items);
+    status = run_result_gate(&result, options->allowed.items);
+    status = result_written(options, &result, status);
+    run_result_free(&result);
+    return status;
+}
+
+static int compare(const struct options *options)
+{
+    struct terminal to = terminal_on(people(options), options->verbose);
+    struct run_result result = {0};
+    char error[ERROR_BYTES];
+    int status;
+
+    if (!run_asked(options, &result, error))
+        return complain("%s", error);
+    report_compare(&to, &result);
+    status = result_written(options, &result, run_result_compared(&result));
+    run_result_free(&result);
+    return status;
+}
+
+/* ---- list ---- */
+
+struct catalog {
+    struct catalog_entry *entries;
+    struct skipped_subject *skipped;
+    size_t count, skipped_count;
+};
+
+static void catalog_free(struct catalog *catalog)
+{
+    for (size_t i = 0; i < catalog->count; i++)
+        subject_result_free(&catalog->entries[i].subject);
+    free(catalog->entries);
+    free(catalog->skipped);
+}
+
+static int list_written(const struct options *options, const struct catalog *catalog)
+{
+    char error[ERROR_BYTES];
+    int status = 0;
+    json_t *json;
+
+    if (options->json == NULL)
+        return 0;
+    json = report_list_json(catalog->entries, catalog->count, catalog->skipped,
+                            catalog->skipped_count);
+    if (!output_json(options->json, json, error, sizeof error))
+        status = complain("%s", error);
+    json_decref(json);
+    return status;
+}
+
+static int list(const struct options *options)
+{
+    struct terminal to = terminal_on(people(options), false);
+    struct catalog catalog = {0};
+    char error[ERROR_BYTES];
+    int status;
+
+    if (options->words.count > 0)
+        return complain("list: takes no subject: '%s'", options->words.items[0]);
+    if (options->json != NULL && !output_check(options->json, error, sizeof error))
+        return complain("%s", error);
+    if (!catalog_list(&catalog.entries, &catalog.count, &catalog.skipped, &catalog.skipped_count,
+                      error, sizeof error))
+        return complain("%s", error);
+    report_list(&to, catalog.entries, catalog.count, catalog.skipped, catalog.skipped_count);
+    status = list_written(options, &catalog);
+    catalog_free(&catalog);
+    return status;
+}
+
+/* ---- explain, replay ---- */
+
+static void explain_each(const struct options *options, const struct terminal *to)
+{
+    if (options->all) {
+        for (const struct promise *const *p = promises; *p != NULL; p++) {
+            fputs(p == promises ? "" : "\n", to->out);
+            report_promise(to, *p);
+        }
+        return;
+    }
+    for (size_t i = 0; i < options->words.count; i++) {
+        fputs(i == 0 ? "" : "\n", to->out);
+        report_promise(to, promise_find(options->words.items[i]));
+    }
+}
+
+static int explain(const struct options *options)
+{
+    struct terminal to = terminal_on(stdout, false);
+    char error[ERROR_BYTES];
+
+    if (options->words.count == 0 && !options->all)
+        return complain("explain: name a promise, or --all; 'strongroom list' names them");
+    for (size_t i = 0; i < options->words.count; i++) {
+        if (!promise_is_known(options->words.items[i], error, sizeof error))
+            return complain("%s", error);
+    }
+    explain_each(options, &to);
+    return 0;
+}
+
+static int replay_program(const struct options *options)
+{
+    struct run_settings settings = settings_of(options);
+    char error[ERROR_BYTES] = "";
+    int status;
+
+    if (options->words.count != 2)
+        return complain("replay: takes a program and a subject: strongroom replay PROGRAM SUBJECT");
+    settings.subjects = NULL;
+    status =
+        replay(options->words.items[0], options->words.items[1], &settings, error, sizeof error);
+    return error[0] != '\0' ? complain("%s", error) : status;
+}
+
+/* ---- the tables ---- */
+
+#define OPTIONS_RUN                                           \
+    {"only", required_argument, NULL, OPTION_ONLY},           \
+        {"case", required_argument, NULL, OPTION_CASE},       \
+        {"json", required_argument, NULL, OPTION_JSON},       \
+        {"jobs", required_argument, NULL, OPTION_JOBS},       \
+        {"timeout", required_argument, NULL, OPTION_TIMEOUT}, \
+        {"seed", required_argument, NULL, OPTION_SEED},       \
+    {                                                         \
+        "verbose", no_argument, NULL, OPTION_VERBOSE          \
+    }
+#define OPTIONS_END                           \
+    {"help", no_argument, NULL, OPTION_HELP}, \
+    {                                         \
+        NULL, 0, NULL, 0                      \
+    }
+
+static const struct option verify_table[] = {
+    OPTIONS_RUN,
+    {"allow-unobserved", required_argument, NULL, OPTION_ALLOW_UNOBSERVED},
+    OPTIONS_END,
+};
+static const struct option compare_table[] = {OPTIONS_RUN, OPTIONS_END};
+static const struct option list_table[] = {
+    {"json", required_argument, NULL, OPTION_JSON},
+    OPTIONS_END,
+};
+static const struct option explain_table[] = {
+    {"all", no_argument, NULL, OPTION_ALL},
+    OPTIONS_END,
+};
+static const struct option replay_table[] = {
+    {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+    {"seed", required_argument, NULL, OPTION_SEED},
+    OPTIONS_END,
+};
+
+#define HELP_RUN                                                                                 \
+    "  --only PROMISE,...   judge only these promises\n"                                         \
+    "  --case LABEL         run only the case of this label\n"                                   \
+    "  --json FILE          write the whole result there too; - is stdout, and the table then\n" \
+    "                       goes to stderr\n"                                                    \
+    "  --jobs N             cases side by side; as many as there are cores\n"                    \
+    "  --timeout S          seconds that one case may take\n"                                    \
+    "  --seed N             the same number gives the same programs in the same order\n"         \
+    "  --verbose            the sizes swept, the cases counted, what the controls showed\n"
+
+const struct command commands[] = {
+    {"verify", "judge one allocator, or several; the exit status is a gate",
+     "usage: strongroom verify SUBJECT|PATH.so... [options]\n"
+     "\n"
+     "Runs every promise against the subject and says which hold, which are broken, and how it\n"
+     "knows. A library's name stands for all its variants.\n"
+     "\n" HELP_RUN "  --allow-unobserved PROMISE,...\n"
+     "                       accept that these cannot be observed here\n"
+     "\n"
+     "exit status: 0 every core and claimed promise holds\n"
+     "             1 something is broken\n"
+     "             2 the verifier or its arguments failed\n"
+     "             3 nothing is broken, but a core or claimed promise could not be observed here\n",
+     verify_table, verify},
+    {"compare", "all allocators found here side by side, or those named",
+     "usage: strongroom compare [SUBJECT|PATH.so]... [options]\n"
+     "\n"
+     "Runs every promise against every subject that was found, or against those named.\n"
+     "\n" HELP_RUN "\n"
+     "exit status: 0 once each was judged, whatever was found; 2 the verifier or its arguments "
+     "failed\n",
+     compare_table, compare},
+    {"list", "the allocators found here, those that are skipped, and the promises",
+     "usage: strongroom list [--json FILE]\n"
+     "\n"
+     "Shows the subjects found beside the program, what would add those that are skipped, and\n"
+     "all promises.\n"
+     "\n"
+     "  --json FILE          write the list there too; - is stdout\n",
+     list_table, list},
+    {"explain", "what a promise means, how it is observed, what breaks it",
+     "usage: strongroom explain PROMISE... | --all\n", explain_table, explain},
+    {"replay", "run one program on one allocator and show each operation",
+     "usage: strongroom replay PROGRAM SUBJECT [--timeout S] [--seed N]\n"
+     "\n"
+     "Runs the program in the file PROGRAM (text or bytes; 'model/program.h' describes both) on\n"
+     "the subject, a line for each operation.\n"
+     "\n"
+     "exit status: 0 it ran to its end; 1 the subject died, hung or broke a promise; 2 the\n"
+     "             verifier or its arguments failed\n",
+     replay_table, replay_program},
+    {NULL, NULL, NULL, NULL, NULL},
+};

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * options.h: what may stand on a command line, read by getopt_long, one table per command.
+ */
+#ifndef SUITE_OPTIONS_H
+#define SUITE_OPTIONS_H
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* `val` of the long options; past every letter */
+enum option_code {
+    OPTION_HELP = 256,
+    OPTION_ONLY,
+    OPTION_CASE,
+    OPTION_JSON,
+    OPTION_ALLOW_UNOBSERVED,
+    OPTION_JOBS,
+    OPTION_TIMEOUT,
+    OPTION_SEED,
+    OPTION_VERBOSE,
+    OPTION_ALL
+};
+
+/* A list of names, NULL-terminated; items is NULL while there are none. */
+struct names {
+    const char **items;
+    size_t count;
+};
+
+struct options {
+    struct names words;   /* what is not an option: subjects, promises, files */
+    struct names only;    /* promise ids, known ones, each once */
+    struct names allowed; /* the same, of --allow-unobserved */
+    const char *only_case, *json;
+    unsigned jobs, timeout_ms; /* 0: not given */
+    uint64_t seed;
+    bool seeded, verbose, all, help;
+};
+
+/* Reads argv (argv[0] is the command's own name) by a command's table. On failure false, and
+ * error holds one line. The caller frees in both cases. */
+bool options_read(struct options *options, int argc, char **argv, const struct option *table,
+                  char *error, size_t error_bytes);
+void options_free(struct options *options);
+
+/* One known promise by its name, for error to say what is wrong with it. */
+bool promise_is_known(const char *id, char *error, size_t error_bytes);
+
+#endif

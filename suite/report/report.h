@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report.h: everything that is said about a run, all of it from struct run_result.
+ *
+ *     run_result -> report_compare, report_verify   for people     terminal.c, matrix.c
+ *                -> report_json                     for programs   json.c -> output.c
+ */
+#ifndef SUITE_REPORT_H
+#define SUITE_REPORT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "suite/promise.h"
+#include "suite/result.h"
+#include "suite/run.h"
+
+/* Where text for people goes, and what may be used there. */
+struct terminal {
+    FILE *out;
+    unsigned width; /* columns */
+    bool colour;
+    bool verbose;
+};
+/* Colour on a terminal only, without NO_COLOR and TERM=dumb; width from COLUMNS, the terminal,
+ * else 100. */
+struct terminal terminal_on(FILE *out, bool verbose);
+
+/* Subjects side by side: a row for each promise, then totals, what is broken, what was not seen. */
+void report_compare(const struct terminal *to, const struct run_result *result);
+/* A line for each promise, subject after subject, then the exit status in words. */
+void report_verify(const struct terminal *to, const struct run_result *result,
+                   const char *const *allowed);
+/* What could be judged here, what could not, and the promises. */
+void report_list(const struct terminal *to, const struct catalog_entry *entries, size_t count,
+                 const struct skipped_subject *skipped, size_t skipped_count);
+void report_promise(const struct terminal *to, const struct promise *promise);
+
+/* The whole result as docs/strongroom-result-1.schema.json describes it. NULL: no memory. */
+json_t *report_json(const struct run_result *result);
+json_t *report_list_json(const struct catalog_entry *entries, size_t count,
+                         const struct skipped_subject *skipped, size_t skipped_count);
+
+/* Can path ("-": stdout) be written? Leaves nothing behind. On failure error holds one line. */
+bool output_check(const char *path, char *error, size_t error_bytes);
+/* Writes json to path, whole or not at all: under another name first, then renamed. */
+bool output_json(const char *path, const json_t *json, char *error, size_t error_bytes);
+
+/* What runs now, on stderr: one line that is rewritten on a terminal; elsewhere a line now and
+ * then, from two seconds on. progress_show fits run_settings.progress. */
+struct progress {
+    struct terminal to;
+    bool rewrites;
+    bool shown;
+    double began_s, last_s;
+};
+struct progress progress_begin(void);
+void progress_show(void *progress, size_t done, size_t all, const char *subject,
+                   const char *promise);
+void progress_end(struct progress *progress);
+
+#endif
