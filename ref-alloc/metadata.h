@@ -1,0 +1,39 @@
+/*
+ * metadata.h - memory for what ref-alloc knows about secrets. It holds no secret byte and is not locked.
+ *
+ *     | guard | block: handed out from front to back, zeroed | guard |
+ *
+ * Pieces are never given back singly: whoever reads one without a lock finds a piece of the same kind there for
+ * as long as the heap lives.
+ */
+#ifndef METADATA_H
+#define METADATA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lock.h"
+
+#pragma GCC visibility push(hidden)
+
+struct metadata_block;
+
+struct metadata {
+    struct lock lock;
+    size_t page_bytes;
+    struct metadata_block *_Atomic blocks; /* all, newest first */
+    unsigned char *next;                   /* free part of the block in use */
+    size_t left_bytes;
+};
+
+void metadata_open(struct metadata *metadata, size_t page_bytes);
+/* Zeroed, aligned to 64 bytes. NULL and errno. */
+void *metadata_take(struct metadata *metadata, size_t size_bytes);
+/* In a forked child: a lock may be held and the free part half updated, by a thread that is not here. */
+void metadata_adopt(struct metadata *metadata);
+/* false and errno: what is left can be released by another call. The metadata may lie in its own blocks. */
+bool metadata_close(struct metadata *metadata);
+
+#pragma GCC visibility pop
+
+#endif

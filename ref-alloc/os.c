@@ -1,0 +1,182 @@
+/* os.c - see os.h. Kernel facts cite the man page, section 2, or the file of Linux that decides. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Older headers than the kernels we run on. The numbers are the same on every architecture (include/uapi). */
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+#ifndef SYS_memfd_secret
+#define SYS_memfd_secret 447
+#endif
+
+/* i386 passes the offset in units of 4096 bytes (mmap2(2)); we only ever map at offset 0. */
+#ifdef SYS_mmap2
+#define SYS_MAP SYS_mmap2
+#else
+#define SYS_MAP SYS_mmap
+#endif
+
+size_t os_page_bytes(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static bool map(unsigned char *at, size_t size_bytes, int protection, int flags, int fd,
+                unsigned char **address)
+{
+    long result = syscall(SYS_MAP, at, size_bytes, protection, flags, fd, 0L);
+    if (result == -1)
+        return false;
+    *address = (unsigned char *)result;
+    return true;
+}
+
+bool os_reserve(size_t size_bytes, unsigned char **address)
+{
+    return map(NULL, size_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+               address);
+}
+
+bool os_reserve_at(unsigned char *address, size_t size_bytes)
+{
+    return map(address, size_bytes, PROT_NONE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, &address);
+}
+
+static bool memfd_secret(int *fd)
+{
+    long result = syscall(SYS_memfd_secret, (unsigned)O_CLOEXEC);
+    *fd = (int)result;
+    return result != -1;
+}
+
+static void close_keeping_errno(int fd)
+{
+    int saved = errno;
+    syscall(SYS_close, fd);
+    errno = saved;
+}
+
+bool os_has_secret_memory(void)
+{
+    int fd;
+    if (!memfd_secret(&fd))
+        return false;
+    close_keeping_errno(fd);
+    return true;
+}
+
+/* The descriptor is closed at once: nothing but the mapping can reach the pages then (memfd_secret(2)). */
+bool os_map_secret_at(unsigned char *address, size_t size_bytes)
+{
+    int fd;
+    if (!memfd_secret(&fd))
+        return false;
+    bool mapped =
+        syscall(SYS_ftruncate, fd, (long)size_bytes) == 0 &&
+        map(address, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, &address);
+    close_keeping_errno(fd);
+    return mapped;
+}
+
+bool os_unmap(unsigned char *address, size_t size_bytes)
+{
+    return syscall(SYS_munmap, address, size_bytes) == 0;
+}
+
+bool os_protect(unsigned char *address, size_t size_bytes, enum os_access access)
+{
+    static const int protections[] = {
+        [OS_NONE] = PROT_NONE, [OS_READ] = PROT_READ, [OS_READ_WRITE] = PROT_READ | PROT_WRITE};
+    return syscall(SYS_mprotect, address, size_bytes, protections[access]) == 0;
+}
+
+bool os_lock(unsigned char *address, size_t size_bytes)
+{
+    return syscall(SYS_mlock, address, size_bytes) == 0;
+}
+
+bool os_unlock(unsigned char *address, size_t size_bytes)
+{
+    return syscall(SYS_munlock, address, size_bytes) == 0;
+}
+
+/* Advices are numbers, not flags: each needs a call of its own (madvise(2)). */
+static bool advise(unsigned char *address, size_t size_bytes, int advice)
+{
+    return syscall(SYS_madvise, address, size_bytes, advice) == 0;
+}
+
+bool os_discard(unsigned char *address, size_t size_bytes)
+{
+    return advise(address, size_bytes, MADV_DONTNEED);
+}
+
+bool os_exclude_from_dump(unsigned char *address, size_t size_bytes)
+{
+    return advise(address, size_bytes, MADV_DONTDUMP);
+}
+
+bool os_wipe_on_fork(unsigned char *address, size_t size_bytes)
+{
+    return advise(address, size_bytes, MADV_WIPEONFORK);
+}
+
+bool os_absent_on_fork(unsigned char *address, size_t size_bytes)
+{
+    return advise(address, size_bytes, MADV_DONTFORK);
+}
+
+/* prlimit64 has 64-bit fields on every architecture, getrlimit doesn't. */
+bool os_lock_limit(size_t *limit_bytes)
+{
+    struct {
+        uint64_t soft, hard;
+    } limit = {0, 0};
+    if (syscall(SYS_prlimit64, 0, RLIMIT_MEMLOCK, NULL, &limit) != 0)
+        return false;
+    *limit_bytes = limit.soft > SIZE_MAX ? SIZE_MAX : (size_t)limit.soft;
+    return true;
+}
+
+/* Up to 256 bytes come whole or not at all, once the kernel's generator is ready (getrandom(2)). */
+bool os_random(void *buffer, size_t size_bytes)
+{
+    long got;
+    do
+        got = syscall(SYS_getrandom, buffer, size_bytes, 0U);
+    while (got == -1 && errno == EINTR);
+    if (got != -1 && (size_t)got != size_bytes)
+        errno = EIO;
+    return got != -1 && (size_t)got == size_bytes;
+}
+
+void os_wait(void *word, uint32_t expected)
+{
+    int saved = errno;
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+    errno = saved;
+}
+
+void os_wake_one(void *word)
+{
+    int saved = errno;
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    errno = saved;
+}
+
+void os_yield(void)
+{
+    syscall(SYS_sched_yield);
+}

@@ -1,0 +1,516 @@
+/* pool.c - see pool.h for the life of a span. */
+#include "pool.h"
+
+#include <errno.h>
+
+#include "annotate.h"
+#include "os.h"
+#include "wipe.h"
+
+/* ---- queues: first in, first out. The pool's lock is held. ---- */
+
+static void push(struct span_queue *queue, struct span *span)
+{
+    span->older = queue->youngest;
+    span->younger = NULL;
+    if (queue->youngest != NULL)
+        queue->youngest->younger = span;
+    else
+        queue->oldest = span;
+    queue->youngest = span;
+    queue->length++;
+}
+
+static struct span *pop(struct span_queue *queue)
+{
+    struct span *span = queue->oldest;
+    if (span == NULL)
+        return NULL;
+    queue->oldest = span->younger;
+    if (queue->oldest != NULL)
+        queue->oldest->older = NULL;
+    else
+        queue->youngest = NULL;
+    queue->length--;
+    return span;
+}
+
+static size_t queue_index(size_t pages)
+{
+    return pages <= LAYOUT_MAX_POOLED_PAGES ? pages : 0;
+}
+
+static bool is_pooled(const struct span *span)
+{
+    return queue_index(span->chunk->layout.span_pages) != 0;
+}
+
+static void push_locked(struct pool *pool, struct span_queue *queue, struct span *span,
+                        enum span_state state)
+{
+    lock_take(&pool->lists.lock);
+    span_set_state(span, state);
+    span->stamp = ++pool->lists.stamp;
+    push(queue, span);
+    lock_give(&pool->lists.lock);
+}
+
+static struct span *pop_locked(struct pool *pool, struct span_queue *queue)
+{
+    lock_take(&pool->lists.lock);
+    struct span *span = pop(queue);
+    if (span != NULL)
+        span_set_state(span, SPAN_TAKEN);
+    lock_give(&pool->lists.lock);
+    return span;
+}
+
+static size_t length_of(struct pool *pool, const struct span_queue *queue)
+{
+    lock_take(&pool->lists.lock);
+    size_t length = queue->length;
+    lock_give(&pool->lists.lock);
+    return length;
+}
+
+static void set_aside(struct pool *pool, struct span *span)
+{
+    push_locked(pool, &pool->lists.stuck, span, SPAN_STUCK);
+}
+
+static struct span_queue *blank_queue(struct pool *pool, const struct span *span)
+{
+    return &pool->lists.blank[queue_index(span->chunk->layout.span_pages)];
+}
+
+/* ---- what the kernel is told about one span ---- */
+
+bool span_protect(struct span *span, uint8_t access)
+{
+    bool done = os_protect(span->data, span_bytes(span), (enum os_access)access);
+    span->access = done ? access : SPAN_ACCESS_UNKNOWN;
+    return done;
+}
+
+/* Linux copies neither flag to a mapping that replaces another, so this is repeated for such. */
+static bool advise(const struct pool *pool, unsigned char *address, size_t size_bytes)
+{
+    bool absent = pool->policy.absent_in_child;
+    return (pool->policy.allow_core_dump || os_exclude_from_dump(address, size_bytes)) &&
+           (absent ? os_absent_on_fork(address, size_bytes) : os_wipe_on_fork(address, size_bytes));
+}
+
+/*
+ * First accessible, then locked: mlock over an inaccessible page fails and is charged all the same
+ * (mm/mlock.c counts before it populates).
+ */
+static bool build_from_reserve(const struct pool *pool, struct span *span)
+{
+    if (!span_protect(span, OS_READ_WRITE))
+        return false;
+    if (os_lock(span->data, span_bytes(span)))
+        return true;
+    atomic_fetch_add(&pool->quota->failed_locks, 1);
+    return false;
+}
+
+/*
+ * memfd_secret pages are locked and kept out of core files by their nature (mm/secretmem.c), and refuse
+ * MADV_WIPEONFORK. Each is touched here, because a page that can't be had is a SIGBUS at the first touch: better
+ * now than in the midst of the caller's work.
+ */
+static bool build_from_secret_memory(struct span *span)
+{
+    size_t size_bytes = span_bytes(span);
+    if (!os_map_secret_at(span->data, size_bytes))
+        return false;
+    span->access = OS_READ_WRITE;
+    if (!os_absent_on_fork(span->data, size_bytes))
+        return false;
+    wipe_bytes(span->data, size_bytes);
+    return true;
+}
+
+static bool build(const struct pool *pool, struct span *span)
+{
+    return pool->policy.secret_memory ? build_from_secret_memory(span)
+                                      : build_from_reserve(pool, span);
+}
+
+/*
+ * Back to reserved address space, from whatever state a failure left. munlock comes even where mlock failed, for
+ * the kernel may have charged it. A page that is not discarded is only memory not given back: it is zero.
+ */
+static bool unbuild(const struct pool *pool, struct span *span)
+{
+    size_t size_bytes = span_bytes(span);
+    if (span->soiled) {
+        if (!span_protect(span, OS_READ_WRITE))
+            return false;
+        wipe_bytes(span->data, size_bytes);
+        span->soiled = false;
+    }
+    if (pool->policy.secret_memory)
+        return os_reserve_at(span->data, size_bytes) && advise(pool, span->data, size_bytes);
+    if (!span_protect(span, OS_NONE) || !os_unlock(span->data, size_bytes))
+        return false;
+    os_discard(span->data, size_bytes);
+    return true;
+}
+
+/* ---- giving back ---- */
+
+/* Long spans keep their addresses until as many others were freed as rest in quarantine, then go for good. */
+static void retire_long_spans(struct pool *pool)
+{
+    while (length_of(pool, &pool->lists.blank[0]) > pool->policy.quarantine_spans) {
+        struct span *span = pop_locked(pool, &pool->lists.blank[0]);
+        if (span == NULL)
+            return;
+        struct chunk *chunk = span->chunk;
+        directory_set(&pool->directory, chunk->base, NULL);
+        ANNOTATE_OPEN(chunk->base, chunk->layout.size_bytes);
+        if (!os_unmap(chunk->map, chunk->map_bytes)) {
+            directory_set(&pool->directory, chunk->base, chunk);
+            push_locked(pool, &pool->lists.blank[0], span, SPAN_BLANK);
+            return;
+        }
+        chunk->base = NULL;
+        push_locked(pool, &pool->lists.unmapped, span, SPAN_BLANK);
+    }
+}
+
+/* errno is kept: this also cleans up behind a call that has failed. */
+static bool give_back(struct pool *pool, struct span *span)
+{
+    int saved = errno;
+    bool done = unbuild(pool, span);
+    if (done) {
+        quota_give(pool->quota, span_bytes(span));
+        push_locked(pool, blank_queue(pool, span), span, SPAN_BLANK);
+        if (!is_pooled(span))
+            retire_long_spans(pool);
+    } else {
+        set_aside(pool, span);
+    }
+    errno = saved;
+    return done;
+}
+
+static void retry_stuck(struct pool *pool)
+{
+    for (size_t tries = length_of(pool, &pool->lists.stuck); tries > 0; tries--) {
+        struct span *span = pop_locked(pool, &pool->lists.stuck);
+        if (span == NULL)
+            return;
+        give_back(pool, span);
+    }
+}
+
+static struct span *pop_oldest_resting(struct pool *pool)
+{
+    struct span_queue *found = NULL;
+    lock_take(&pool->lists.lock);
+    for (size_t i = 1; i <= LAYOUT_MAX_POOLED_PAGES; i++) {
+        struct span_queue *queue = &pool->lists.resting[i];
+        if (queue->length != 0 && (found == NULL || queue->oldest->stamp < found->oldest->stamp))
+            found = queue;
+    }
+    struct span *span = found == NULL ? NULL : pop(found);
+    if (span != NULL)
+        span_set_state(span, SPAN_TAKEN);
+    lock_give(&pool->lists.lock);
+    return span;
+}
+
+static bool give_back_oldest(struct pool *pool)
+{
+    struct span *span;
+    while ((span = pop_oldest_resting(pool)) != NULL)
+        if (give_back(pool, span))
+            return true;
+    return false;
+}
+
+/* ---- chunks ---- */
+
+static bool reserve_chunk(const struct pool *pool, const struct layout_chunk *layout,
+                          struct chunk *chunk)
+{
+    size_t align_bytes = LAYOUT_CHUNK_PAGES * layout->page_bytes;
+    chunk->layout = *layout;
+    chunk->map_bytes = layout->size_bytes + align_bytes - layout->page_bytes;
+    if (!os_reserve(chunk->map_bytes, &chunk->map))
+        return false;
+    uintptr_t start = ((uintptr_t)chunk->map + align_bytes - 1) & ~(uintptr_t)(align_bytes - 1);
+    chunk->base = chunk->map + (start - (uintptr_t)chunk->map);
+    if (advise(pool, chunk->base, layout->size_bytes))
+        return true;
+    int saved = errno;
+    os_unmap(chunk->map, chunk->map_bytes);
+    errno = saved;
+    return false;
+}
+
+static struct chunk *take_descriptor(struct pool *pool, const struct layout_chunk *layout)
+{
+    struct span *span = layout->span_count == 1 ? pop_locked(pool, &pool->lists.unmapped) : NULL;
+    if (span != NULL)
+        return span->chunk;
+    struct chunk *chunk =
+        metadata_take(pool->metadata, sizeof(*chunk) + layout->span_count * sizeof(struct span));
+    if (chunk == NULL)
+        return NULL;
+    lock_take(&pool->lists.lock);
+    chunk->next = atomic_load(&pool->chunks);
+    atomic_store(&pool->chunks, chunk);
+    lock_give(&pool->lists.lock);
+    return chunk;
+}
+
+static void describe(const struct pool *pool, struct chunk *chunk, const struct chunk *reserved)
+{
+    chunk->layout = reserved->layout;
+    chunk->map = reserved->map;
+    chunk->map_bytes = reserved->map_bytes;
+    chunk->generation = pool->generation;
+    chunk->base = reserved->base;
+    for (size_t i = 0; i < chunk->layout.span_count; i++) {
+        struct span *span = &chunk->spans[i];
+        span->chunk = chunk;
+        span->data = chunk->base + layout_span_offset(&chunk->layout, i);
+        span->access = OS_NONE;
+    }
+}
+
+static bool add_chunk(struct pool *pool, size_t pages, struct chunk **added)
+{
+    struct layout_chunk layout;
+    struct chunk reserved = {0}, *chunk = NULL;
+    if (!layout_chunk(pool->policy.page_bytes, pages, &layout)) {
+        errno = ENOMEM;
+        return false;
+    }
+    if (!reserve_chunk(pool, &layout, &reserved))
+        return false;
+    if (directory_prepare(&pool->directory, reserved.base))
+        chunk = take_descriptor(pool, &layout);
+    if (chunk == NULL) {
+        int saved = errno;
+        os_unmap(reserved.map, reserved.map_bytes);
+        errno = saved;
+        return false;
+    }
+    describe(pool, chunk, &reserved);
+    directory_set(&pool->directory, chunk->base, chunk);
+    *added = chunk;
+    return true;
+}
+
+/* The oldest blank span of this length, else the first of a new chunk, whose others become blank. */
+static bool take_blank(struct pool *pool, size_t pages, struct span **span)
+{
+    struct chunk *chunk;
+    if (queue_index(pages) != 0 && (*span = pop_locked(pool, &pool->lists.blank[pages])) != NULL)
+        return true;
+    if (!add_chunk(pool, pages, &chunk))
+        return false;
+    *span = &chunk->spans[0];
+    span_set_state(*span, SPAN_TAKEN);
+    for (size_t i = 1; i < chunk->layout.span_count; i++)
+        push_locked(pool, &pool->lists.blank[pages], &chunk->spans[i], SPAN_BLANK);
+    return true;
+}
+
+/* ---- acquire and release ---- */
+
+/* Builds, giving back resting spans while the kernel refuses. On failure the span is back where it belongs. */
+static bool build_or_give_back(struct pool *pool, struct span *span)
+{
+    while (!build(pool, span)) {
+        int saved = errno;
+        bool again = unbuild(pool, span) && give_back_oldest(pool);
+        errno = saved;
+        if (!again) {
+            give_back(pool, span);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_quota(struct pool *pool, size_t size_bytes)
+{
+    while (!quota_take(pool->quota, pool->policy.budget_bytes, size_bytes))
+        if (errno != ENOMEM || !give_back_oldest(pool))
+            return false;
+    return true;
+}
+
+static bool grow(struct pool *pool, size_t pages, struct span **span)
+{
+    size_t size_bytes = pages * pool->policy.page_bytes;
+    retry_stuck(pool);
+    if (!take_quota(pool, size_bytes))
+        return false;
+    if (!take_blank(pool, pages, span)) {
+        quota_give(pool->quota, size_bytes);
+        return false;
+    }
+    return build_or_give_back(pool, *span);
+}
+
+/* The oldest resting span of this length, if enough younger ones rest. */
+static struct span *take_rested(struct pool *pool, size_t pages)
+{
+    if (queue_index(pages) == 0)
+        return NULL;
+    struct span_queue *queue = &pool->lists.resting[pages];
+    struct span *span = NULL;
+    lock_take(&pool->lists.lock);
+    if (queue->length > pool->policy.quarantine_spans) {
+        span = pop(queue);
+        if (span != NULL)
+            span_set_state(span, SPAN_TAKEN);
+    }
+    lock_give(&pool->lists.lock);
+    return span;
+}
+
+bool pool_acquire(struct pool *pool, size_t pages, struct span **span)
+{
+    *span = take_rested(pool, pages);
+    if (*span == NULL)
+        return grow(pool, pages, span);
+    if (span_protect(*span, OS_READ_WRITE))
+        return true;
+    set_aside(pool, *span);
+    return false;
+}
+
+void pool_release(struct pool *pool, struct span *span)
+{
+    if (span->soiled || !span_protect(span, OS_NONE))
+        set_aside(pool, span);
+    else if (is_pooled(span))
+        push_locked(pool, &pool->lists.resting[span->chunk->layout.span_pages], span, SPAN_RESTING);
+    else
+        give_back(pool, span);
+}
+
+struct span *pool_find(const struct pool *pool, const void *address)
+{
+    size_t index;
+    struct chunk *chunk = directory_find(&pool->directory, address);
+    if (chunk == NULL ||
+        !layout_span_at(&chunk->layout, (uintptr_t)address - (uintptr_t)chunk->base, &index))
+        return NULL;
+    return &chunk->spans[index];
+}
+
+/* ---- the whole pool ---- */
+
+bool pool_open(struct pool *pool, const struct pool_policy *policy, struct quota *quota,
+               struct metadata *metadata)
+{
+    pool->policy = *policy;
+    pool->quota = quota;
+    pool->metadata = metadata;
+    return directory_open(&pool->directory, metadata, policy->page_bytes);
+}
+
+void pool_adopt(struct pool *pool)
+{
+    pool->generation++;
+    pool->lists = (struct pool_lists){0};
+}
+
+static bool is_ours(const struct pool *pool, const struct chunk *chunk)
+{
+    return chunk->base != NULL && chunk->generation == pool->generation;
+}
+
+static bool may_hold_secrets(const struct span *span)
+{
+    uint32_t state = span_state(span);
+    return state == SPAN_LIVE || state == SPAN_SLAB || state == SPAN_TAKEN || state == SPAN_STUCK;
+}
+
+static bool wipe_span(struct span *span)
+{
+    if (!may_hold_secrets(span))
+        return true;
+    if (span->access != OS_READ_WRITE && !span_protect(span, OS_READ_WRITE))
+        return false;
+    ANNOTATE_OPEN(span->data, span_bytes(span));
+    wipe_bytes(span->data, span_bytes(span));
+    return true;
+}
+
+bool pool_wipe_all(struct pool *pool)
+{
+    bool wiped = true;
+    for (struct chunk *chunk = atomic_load(&pool->chunks); chunk != NULL; chunk = chunk->next)
+        for (size_t i = 0; is_ours(pool, chunk) && i < chunk->layout.span_count; i++)
+            wiped = wipe_span(&chunk->spans[i]) && wiped;
+    return wiped;
+}
+
+static size_t locked_bytes_of(const struct chunk *chunk)
+{
+    size_t sum_bytes = 0;
+    for (size_t i = 0; i < chunk->layout.span_count; i++)
+        if (span_state(&chunk->spans[i]) != SPAN_BLANK)
+            sum_bytes += span_bytes(&chunk->spans[i]);
+    return sum_bytes;
+}
+
+/* A parent's chunk is here too, as zeros, unless it is absent: then its addresses may be somebody else's by now. */
+static bool close_chunk(struct pool *pool, struct chunk *chunk)
+{
+    bool ours = is_ours(pool, chunk);
+    if (chunk->base == NULL || (!ours && pool->policy.absent_in_child))
+        return true;
+    ANNOTATE_OPEN(chunk->base, chunk->layout.size_bytes);
+    if (!os_unmap(chunk->map, chunk->map_bytes))
+        return false;
+    if (ours)
+        quota_give(pool->quota, locked_bytes_of(chunk));
+    chunk->base = NULL;
+    return true;
+}
+
+bool pool_close(struct pool *pool)
+{
+    for (struct chunk *chunk = atomic_load(&pool->chunks); chunk != NULL; chunk = chunk->next)
+        if (!close_chunk(pool, chunk))
+            return false;
+    return true;
+}
+
+static bool validate_queue(const struct span_queue *queue, size_t pages, enum span_state state)
+{
+    size_t length = 0;
+    const struct span *older = NULL;
+    for (const struct span *span = queue->oldest; span != NULL;
+         older = span, span = span->younger, length++)
+        if (span->older != older || span_state(span) != (uint32_t)state ||
+            (pages != 0 && span->chunk->layout.span_pages != pages))
+            return false;
+    return queue->youngest == older && queue->length == length;
+}
+
+bool pool_validate(struct pool *pool)
+{
+    const struct pool_lists *lists = &pool->lists;
+    size_t sum_bytes = 0;
+    bool valid = validate_queue(&lists->stuck, 0, SPAN_STUCK) &&
+                 validate_queue(&lists->unmapped, 0, SPAN_BLANK);
+    for (size_t pages = 0; pages <= LAYOUT_MAX_POOLED_PAGES; pages++)
+        valid = valid && validate_queue(&lists->blank[pages], pages, SPAN_BLANK) &&
+                validate_queue(&lists->resting[pages], pages, SPAN_RESTING);
+    for (struct chunk *chunk = atomic_load(&pool->chunks); chunk != NULL; chunk = chunk->next)
+        if (is_ours(pool, chunk))
+            sum_bytes += locked_bytes_of(chunk);
+    return valid && sum_bytes == atomic_load(&pool->quota->locked_bytes);
+}

@@ -1,0 +1,157 @@
+/*
+ * pool.h - spans of locked memory between guards, for both placements. layout.h has the picture.
+ *
+ * The life of a span (what the kernel says about its pages, and who counts them):
+ *
+ *     BLANK   inaccessible, not locked, not counted         <-- reserved address space
+ *       |  build: read-write, locked, zero, counted             ^
+ *       v                                                       | give back
+ *     TAKEN --> LIVE  (one guarded secret) --> TAKEN            |
+ *       |  \--> SLAB  (packed secrets)     --> TAKEN            |
+ *       |  release: zero, inaccessible, still locked and counted|
+ *       v                                                       |
+ *     RESTING  in a queue, oldest first ------------------------+
+ *       |
+ *       +--> TAKEN again, by one permission change, once `quarantine_spans` younger ones rest behind it
+ *
+ *     STUCK   a system call failed half way; still counted. Every growth tries again to give it back.
+ *
+ *     locked bytes  =  sum of the lengths of all spans that are not BLANK
+ *
+ * A resting span is at once the quarantine and the stock of ready spans. When a limit is reached the oldest of
+ * any length are given back before the answer is no, so that resting spans never crowd out living secrets.
+ * Spans longer than LAYOUT_MAX_POOLED_PAGES are given back at once; only their addresses rest.
+ *
+ * No lock is held over a system call: a span that is worked upon is in no queue.
+ */
+#ifndef POOL_H
+#define POOL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "directory.h"
+#include "layout.h"
+#include "lock.h"
+#include "metadata.h"
+#include "quota.h"
+
+#pragma GCC visibility push(hidden)
+
+enum span_state { SPAN_BLANK, SPAN_TAKEN, SPAN_LIVE, SPAN_SLAB, SPAN_RESTING, SPAN_STUCK };
+
+struct chunk;
+struct slab;
+
+struct span {
+    struct span *older, *younger; /* in the one queue that holds it */
+    struct chunk *chunk;
+    unsigned char *data;
+    uint64_t stamp; /* when it began to rest: which of several queues has the oldest */
+    _Atomic uint32_t state;
+    uint8_t access;     /* of the data pages: enum os_access, or unknown */
+    uint8_t align_log2; /* LIVE: what was asked for */
+    bool soiled;        /* STUCK: may still hold secret bytes */
+    size_t size_bytes;  /* LIVE: what was asked for */
+    struct slab *slab;  /* SLAB: what lies in it; kept for the next time */
+};
+
+struct chunk {
+    struct chunk *next;  /* all chunks of the heap */
+    unsigned char *base; /* NULL once it was unmapped */
+    unsigned char *map;
+    size_t map_bytes;
+    uint32_t generation;
+    struct layout_chunk layout;
+    struct span spans[];
+};
+
+struct span_queue {
+    struct span *oldest, *youngest;
+    size_t length;
+};
+
+struct pool_policy {
+    size_t page_bytes;
+    size_t budget_bytes;
+    size_t quarantine_spans;
+    bool allow_core_dump;
+    bool absent_in_child;
+    bool secret_memory;
+};
+
+/* What a forked child starts anew. Queue 0 is that of the spans too long to be pooled. */
+struct pool_lists {
+    struct lock lock;
+    struct span_queue blank[LAYOUT_MAX_POOLED_PAGES + 1];
+    struct span_queue resting[LAYOUT_MAX_POOLED_PAGES + 1];
+    struct span_queue stuck;
+    struct span_queue unmapped; /* long spans without addresses: their descriptors are used again */
+    uint64_t stamp;
+};
+
+struct pool {
+    struct pool_policy policy;
+    struct pool_lists lists;
+    struct chunk *_Atomic chunks;
+    uint32_t generation; /* how many forks away from the process that opened the heap */
+    struct quota *quota;
+    struct metadata *metadata;
+    struct directory directory;
+};
+
+/* `quota` lies in memory that is cleared in a forked child. false and errno. */
+bool pool_open(struct pool *pool, const struct pool_policy *policy, struct quota *quota,
+               struct metadata *metadata);
+
+/* A span that is read-write, locked, zero and TAKEN. false and errno, as ref_alloc_allocate has it. */
+bool pool_acquire(struct pool *pool, size_t pages, struct span **span);
+
+/* Takes back a TAKEN span. The caller has wiped it, unless it was not able to and says so by `soiled`. */
+void pool_release(struct pool *pool, struct span *span);
+
+/* The span that holds this address, or whose secret of no bytes starts there; else NULL. No lock is taken. */
+struct span *pool_find(const struct pool *pool, const void *address);
+
+/* Whether the span belongs to a parent process; then nothing but its address means anything here. */
+static inline bool pool_is_inherited(const struct pool *pool, const struct span *span)
+{
+    return span->chunk->generation != pool->generation;
+}
+
+static inline size_t span_bytes(const struct span *span)
+{
+    return span->chunk->layout.span_pages * span->chunk->layout.page_bytes;
+}
+
+static inline uint32_t span_state(const struct span *span)
+{
+    return atomic_load_explicit(&span->state, memory_order_acquire);
+}
+
+static inline void span_set_state(struct span *span, enum span_state state)
+{
+    atomic_store_explicit(&span->state, (uint32_t)state, memory_order_release);
+}
+
+/* Changes what the processor allows on the data pages. false and errno: what it allows now is unknown. */
+#define SPAN_ACCESS_UNKNOWN 0xff
+bool span_protect(struct span *span, uint8_t access);
+
+/* In a forked child, before anything else there: all spans are the parent's. */
+void pool_adopt(struct pool *pool);
+
+/* Overwrites every byte that any secret may be in. false and errno: some page could not be written to. */
+bool pool_wipe_all(struct pool *pool);
+
+/* Unmaps everything, wiped before. false and errno: call again. */
+bool pool_close(struct pool *pool);
+
+/* Whether queues, states and counts agree. */
+bool pool_validate(struct pool *pool);
+
+#pragma GCC visibility pop
+
+#endif

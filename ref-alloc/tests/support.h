@@ -1,0 +1,148 @@
+/* support.h - what several of the unit tests need. */
+#ifndef SUPPORT_H
+#define SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ref_alloc.h"
+
+#define PAGE ((size_t)sysconf(_SC_PAGESIZE))
+
+/* VmLck of this process in bytes, or SIZE_MAX where it can't be read. */
+static inline size_t locked_in_kernel(void)
+{
+    char line[256];
+    size_t kib = SIZE_MAX / 1024;
+    FILE *status = fopen("/proc/self/status", "r");
+    if (status == NULL)
+        return SIZE_MAX;
+    while (fgets(line, sizeof(line), status) != NULL)
+        if (sscanf(line, "VmLck: %zu", &kib) == 1)
+            break;
+    fclose(status);
+    return kib * 1024;
+}
+
+/* qemu-user shows no VmLck of the guest. Tests that compare with the kernel then compare nothing. */
+static inline bool kernel_tells_locks(void)
+{
+    size_t bytes = locked_in_kernel();
+    return bytes != SIZE_MAX && bytes / 1024 != SIZE_MAX / 1024 &&
+           getenv("REF_ALLOC_TEST_NO_VMLCK") == NULL;
+}
+
+static inline size_t locked_by(struct ref_alloc_heap *heap)
+{
+    struct ref_alloc_statistics statistics;
+    assert_true(ref_alloc_statistics(heap, &statistics));
+    return statistics.locked_bytes;
+}
+
+static inline struct ref_alloc_heap *open_heap(struct ref_alloc_config config)
+{
+    struct ref_alloc_heap *heap = NULL;
+    assert_true(ref_alloc_open(&config, &heap));
+    assert_non_null(heap);
+    return heap;
+}
+
+/* The last message that a heap opened with catch_fatal was given, and where to go then. */
+static jmp_buf fatal_exit;
+static const char *fatal_message;
+
+static inline void catch_fatal(void *arg, const char *message)
+{
+    (void)arg;
+    fatal_message = message;
+    longjmp(fatal_exit, 1);
+}
+
+enum action { FREE, RESIZE, USABLE_BYTES, PROTECT, ALLOCATE };
+
+static inline void act(enum action action, struct ref_alloc_heap *heap, void *secret,
+                       size_t size_bytes)
+{
+    switch (action) {
+    case FREE:
+        ref_alloc_free(heap, secret);
+        break;
+    case RESIZE:
+        ref_alloc_resize(heap, secret, size_bytes);
+        break;
+    case USABLE_BYTES:
+        ref_alloc_usable_bytes(heap, secret);
+        break;
+    case PROTECT:
+        ref_alloc_protect(heap, secret, REF_ALLOC_ACCESS_READ);
+        break;
+    case ALLOCATE:
+        ref_alloc_allocate(heap, size_bytes);
+        break;
+    }
+}
+
+/* The message that an action ends in; "" if it just returns. */
+static inline const char *fatal_of(enum action action, struct ref_alloc_heap *heap, void *secret,
+                                   size_t size_bytes)
+{
+    fatal_message = "";
+    if (setjmp(fatal_exit) == 0)
+        act(action, heap, secret, size_bytes);
+    return fatal_message;
+}
+
+#define assert_fatal(action, heap, secret, size_bytes, expected) \
+    assert_string_equal(fatal_of(action, heap, secret, size_bytes), expected)
+
+/* Whether a touch of one byte raises a signal. In a child, so only for memory that a child may touch. */
+static sigjmp_buf touch_exit;
+
+static inline void touched(int signal_number)
+{
+    (void)signal_number;
+    siglongjmp(touch_exit, 1);
+}
+
+static inline bool traps(volatile unsigned char *at, bool write)
+{
+    struct sigaction old_segv, old_bus, action;
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = touched;
+    action.sa_flags = (int)SA_NODEFER;
+    sigaction(SIGSEGV, &action, &old_segv);
+    sigaction(SIGBUS, &action, &old_bus);
+    volatile bool trapped = true;
+    if (sigsetjmp(touch_exit, 1) == 0) {
+        unsigned char byte = *at;
+        if (write)
+            *at = byte;
+        trapped = false;
+    }
+    sigaction(SIGSEGV, &old_segv, NULL);
+    sigaction(SIGBUS, &old_bus, NULL);
+    return trapped;
+}
+
+static inline bool all_bytes_are(const unsigned char *start, size_t size_bytes, unsigned char value)
+{
+    for (size_t i = 0; i < size_bytes; i++)
+        if (start[i] != value)
+            return false;
+    return true;
+}
+
+#endif
