@@ -105,12 +105,12 @@ static bool open_forked(struct ref_alloc_heap *heap)
     return true;
 }
 
-static bool close_forked(struct ref_alloc_heap *heap)
+/* What can't be unmapped here is neither locked nor secret. */
+static void close_parts(struct ref_alloc_heap *heap)
 {
-    if (heap->forked != NULL && !os_unmap((unsigned char *)heap->forked, heap->page_bytes))
-        return false;
-    heap->forked = NULL;
-    return true;
+    if (heap->forked != NULL)
+        os_unmap((unsigned char *)heap->forked, heap->page_bytes);
+    metadata_close(&heap->metadata);
 }
 
 static bool open_parts(struct ref_alloc_heap *heap)
@@ -157,8 +157,7 @@ bool ref_alloc_open(const struct ref_alloc_config *config, struct ref_alloc_heap
         return false;
     if (!open_parts(heap)) {
         int saved = errno;
-        close_forked(heap);
-        metadata_close(&heap->metadata);
+        close_parts(heap);
         errno = saved;
         return false;
     }
@@ -171,14 +170,14 @@ bool ref_alloc_close(struct ref_alloc_heap *heap)
     struct ref_alloc_heap *present = atomic_load(&default_heap);
     if (heap == NULL && (heap = present) == NULL)
         return true;
-    if (heap->forked != NULL) {
-        enter(heap);
-        if (!pool_wipe_all(&heap->pool) || !pool_close(&heap->pool) || !close_forked(heap))
-            return false;
-    }
+    enter(heap);
+    heap->wiped = heap->wiped || pool_wipe_all(&heap->pool);
+    if (!heap->wiped || !pool_close(&heap->pool))
+        return false;
     if (heap == present)
         atomic_store(&default_heap, NULL);
-    return metadata_close(&heap->metadata);
+    close_parts(heap);
+    return true;
 }
 
 /* Threads that come here at once each open a heap; the first to publish it wins. No lock: see adopt. */

@@ -29,6 +29,7 @@ struct ref_alloc_heap {
     struct forked *forked;
     size_t page_bytes;
     uint64_t canary_key;
+    bool wiped; /* closed, but for memory that the kernel would not take back */
     struct ref_alloc_config config;
     struct pool pool;
     struct metadata metadata;

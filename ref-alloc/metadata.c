@@ -85,19 +85,13 @@ void metadata_adopt(struct metadata *metadata)
     metadata->left_bytes = 0;
 }
 
-bool metadata_close(struct metadata *metadata)
+void metadata_close(struct metadata *metadata)
 {
     size_t page_bytes = metadata->page_bytes;
     struct metadata_block *block = atomic_load(&metadata->blocks);
     while (block != NULL) {
         struct metadata_block *older = block->older;
-        if (older != NULL)
-            atomic_store(&metadata->blocks, older);
-        if (!os_unmap((unsigned char *)block - page_bytes, block->map_bytes)) {
-            atomic_store(&metadata->blocks, block);
-            return false;
-        }
+        os_unmap((unsigned char *)block - page_bytes, block->map_bytes);
         block = older;
     }
-    return true;
 }

@@ -31,8 +31,8 @@ void metadata_open(struct metadata *metadata, size_t page_bytes);
 void *metadata_take(struct metadata *metadata, size_t size_bytes);
 /* In a forked child: a lock may be held and the free part half updated, by a thread that is not here. */
 void metadata_adopt(struct metadata *metadata);
-/* false and errno: what is left can be released by another call. The metadata may lie in its own blocks. */
-bool metadata_close(struct metadata *metadata);
+/* A block that can't be unmapped is left behind: it is neither locked nor secret. `metadata` may lie in one. */
+void metadata_close(struct metadata *metadata);
 
 #pragma GCC visibility pop
 
