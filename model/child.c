@@ -21,7 +21,10 @@
 
 /* ------------------------------------------------------------------------------------ the child */
 
-static unsigned char pattern(unsigned i) { return (unsigned char)(0xa5u ^ (i * 7u)); }
+static unsigned char pattern(unsigned i)
+{
+    return (unsigned char)(0xa5u ^ (i * 7u));
+}
 
 /* A pattern, not a planted secret: the host's secrets are the parent's business. */
 static enum model_child child_allocates(const struct machine *m)

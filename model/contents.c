@@ -42,12 +42,15 @@ void machine_check(struct machine *m)
         return;
     }
     m->event.count = slot->known_bytes;
-    m->event.count_good = m->host->matches(m->host->arg, slot->fill, (const void *)slot->address,
-                                           slot->known_bytes);
+    m->event.count_good =
+        m->host->matches(m->host->arg, slot->fill, (const void *)slot->address, slot->known_bytes);
 }
 
 /* Nothing is done: it is the observer who looks, between begin and end. */
-void machine_peek(struct machine *m) { m->event.count = machine_slot(m)->address != 0; }
+void machine_peek(struct machine *m)
+{
+    m->event.count = machine_slot(m)->address != 0;
+}
 
 /* -------------------------------------------------------------------------------------- pages */
 

@@ -68,9 +68,9 @@ static bool member_locked(const struct machine *m, const struct shadow_secret *m
 
 static bool member_whole(const struct machine *m, const struct shadow_secret *member)
 {
-    return member->fill == 0
-           || m->host->matches(m->host->arg, member->fill, (const void *)member->address,
-                               member->known_bytes);
+    return member->fill == 0 ||
+           m->host->matches(m->host->arg, member->fill, (const void *)member->address,
+                            member->known_bytes);
 }
 
 void machine_crowd_look(struct machine *m)

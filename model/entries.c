@@ -47,7 +47,10 @@ void machine_heal(struct machine *m)
 }
 
 /* The turn itself passes after the operation, in machine_run. */
-void machine_baton(struct machine *m) { (void)m; }
+void machine_baton(struct machine *m)
+{
+    (void)m;
+}
 
 /* ------------------------------------------------------------------------------ open and close */
 
@@ -78,9 +81,8 @@ static void fatal(void *arg, const char *message)
 
 void machine_open(struct machine *m)
 {
-    struct secret_config config = {.size = sizeof config,
-                                   .lock_budget_bytes = (size_t)m->event.size_bytes,
-                                   .fatal = fatal};
+    struct secret_config config = {
+        .size = sizeof config, .lock_budget_bytes = (size_t)m->event.size_bytes, .fatal = fatal};
     int error = m->variant->open(&config, &m->context);
     m->open = error == 0;
     if (error != 0)
@@ -136,8 +138,8 @@ void machine_resize(struct machine *m)
 
 void machine_protect(struct machine *m)
 {
-    int error = m->variant->protect(m->context, (void *)(uintptr_t)m->event.address,
-                                    m->operation->arg);
+    int error =
+        m->variant->protect(m->context, (void *)(uintptr_t)m->event.address, m->operation->arg);
     if (error != 0)
         machine_refused(m, error);
 }

@@ -66,10 +66,10 @@ static bool possible(struct machine *m, const struct deed *deed)
     bool live = m->shadow.slots[slot % MODEL_SLOTS].address != 0;
     bool freed = m->shadow.freed[slot % MODEL_SLOTS].address != 0;
     unsigned needs = deed->needs;
-    return (!(needs & OPEN) || m->open) && (!(needs & CLOSED) || !m->open)
-           && (!(needs & LIVE) || live) && (!(needs & EMPTY) || !live) && (!(needs & FREED) || freed)
-           && (!(needs & KNOWN) || live || freed)
-           && (deed->entries & ~model_subject_entries(m->variant)) == 0;
+    return (!(needs & OPEN) || m->open) && (!(needs & CLOSED) || !m->open) &&
+           (!(needs & LIVE) || live) && (!(needs & EMPTY) || !live) &&
+           (!(needs & FREED) || freed) && (!(needs & KNOWN) || live || freed) &&
+           (deed->entries & ~model_subject_entries(m->variant)) == 0;
 }
 
 static void event_describe(struct model_event *event, const struct shadow_secret *secret)
@@ -151,8 +151,8 @@ static void act(struct machine *m, const struct deed *deed)
     }
     m->event.outcome = MODEL_OK;
     deed->act(m);
-    if ((deed->needs & CALLS) && m->open && m->event.outcome != MODEL_SKIPPED
-        && m->variant->locked_bytes != NULL)
+    if ((deed->needs & CALLS) && m->open && m->event.outcome != MODEL_SKIPPED &&
+        m->variant->locked_bytes != NULL)
         m->event.locked_bytes = m->variant->locked_bytes(m->context);
 }
 
@@ -222,7 +222,10 @@ static _Atomic(struct machine *) current;
 static _Alignas(16) unsigned char first_stack[TRAP_STACK_BYTES];
 #define CROWD_BYTES (sizeof(struct shadow_secret) * MODEL_CROWD_MAX)
 
-struct machine *machine_current(void) { return atomic_load(&current); }
+struct machine *machine_current(void)
+{
+    return atomic_load(&current);
+}
 
 static bool has_code(const struct model_program *program, enum model_code code)
 {

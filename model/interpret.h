@@ -20,7 +20,7 @@ enum model_outcome {
     MODEL_REFUSED, /* alloc, resize, open, protect, ... said no: see error */
     MODEL_SKIPPED, /* cannot be done now: empty slot, entry not offered */
     MODEL_TRAPPED, /* touch, walk, stale: a signal, caught: see signal, code, trap_address */
-    MODEL_DIED,    /* the subject ended the program: fatal (message) or a signal; the program stops */
+    MODEL_DIED, /* the subject ended the program: fatal (message) or a signal; the program stops */
 };
 
 /* What the child of MODEL_FORK exits with, when nothing kills it. */
@@ -34,30 +34,30 @@ enum model_child {
  * operation does not mention are 0, but locked_bytes. */
 struct model_event {
     uint32_t op_index;
-    uint32_t outcome;         /* enum model_outcome */
-    int32_t error;            /* errno of a refusal, else 0 */
-    int32_t signal;           /* TRAPPED, DIED; fork: what killed the child (it hung: SIGKILL and a
+    uint32_t outcome;        /* enum model_outcome */
+    int32_t error;           /* errno of a refusal, else 0 */
+    int32_t signal;          /* TRAPPED, DIED; fork: what killed the child (it hung: SIGKILL and a
                                  message) */
-    int32_t code;             /* si_code: SEGV_ACCERR is a guard, SEGV_MAPERR nothing at all */
-    uint32_t slot_fill;       /* number of the fill that the slot holds, from 1; 0: none. crowd: the
+    int32_t code;            /* si_code: SEGV_ACCERR is a guard, SEGV_MAPERR nothing at all */
+    uint32_t slot_fill;      /* number of the fill that the slot holds, from 1; 0: none. crowd: the
                                  last one planted */
-    uint64_t trap_address;    /* si_addr */
-    uint64_t address;         /* of the secret (before: old_address) */
-    uint64_t size_bytes;      /* as asked for; limit: what is in force afterwards */
-    uint64_t usable_bytes;    /* as `usable` says, else size_bytes */
-    uint64_t old_address;     /* resize: where it was; misuse: the address handed in */
-    uint64_t old_size_bytes;  /* resize, free; misuse: the size handed in */
-    uint64_t distance_bytes;  /* touch, walk: how far past the end the trap (or the last read) was;
+    uint64_t trap_address;   /* si_addr */
+    uint64_t address;        /* of the secret (before: old_address) */
+    uint64_t size_bytes;     /* as asked for; limit: what is in force afterwards */
+    uint64_t usable_bytes;   /* as `usable` says, else size_bytes */
+    uint64_t old_address;    /* resize: where it was; misuse: the address handed in */
+    uint64_t old_size_bytes; /* resize, free; misuse: the size handed in */
+    uint64_t distance_bytes; /* touch, walk: how far past the end the trap (or the last read) was;
                                  smash: how many bytes were overwritten */
-    uint64_t count;           /* crowd: how many are alive now; pages for look, stale; fill: bytes
+    uint64_t count;          /* crowd: how many are alive now; pages for look, stale; fill: bytes
                                  planted; check: bytes compared; peek: 1 alive, 0 freed; fork: exit
                                  status of the child, an enum model_child */
-    uint64_t count_locked;    /* look: pages on which MADV_PAGEOUT said EINVAL; crowd-look: secrets
+    uint64_t count_locked;   /* look: pages on which MADV_PAGEOUT said EINVAL; crowd-look: secrets
                                  with all pages so; UINT64_MAX: this kernel does not tell */
-    uint64_t count_good;      /* crowd-look: secrets whose bytes were all right; check: 1 if they
+    uint64_t count_good;     /* crowd-look: secrets whose bytes were all right; check: 1 if they
                                  were; stale: pages that trapped (the outcome is TRAPPED if all) */
-    uint64_t locked_bytes;    /* what the subject believes; UINT64_MAX: not offered, or not asked */
-    char message[128];        /* DIED by fatal: its text, printable ASCII */
+    uint64_t locked_bytes;   /* what the subject believes; UINT64_MAX: not offered, or not asked */
+    char message[128];       /* DIED by fatal: its text, printable ASCII */
 };
 
 /* The surroundings. Every entry is required. `begin`, `end` and `violated` may be called on either

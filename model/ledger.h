@@ -24,9 +24,9 @@
 typedef void ledger_release(void *arg, long call, uintptr_t address, size_t size_bytes);
 
 struct ledger_counts {
-    uint64_t calls;         /* interposed calls of any kind */
-    uint64_t locks;         /* mlock, mlock2, mlockall that succeeded */
-    uint64_t releases;      /* as ledger_release sees them */
+    uint64_t calls;    /* interposed calls of any kind */
+    uint64_t locks;    /* mlock, mlock2, mlockall that succeeded */
+    uint64_t releases; /* as ledger_release sees them */
 };
 
 void ledger_watch(ledger_release *release, void *arg);

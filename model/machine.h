@@ -24,7 +24,7 @@ struct machine {
     struct shadow shadow;
     void *context; /* of the subject, while open */
     bool open;
-    size_t next; /* the operation that follows */
+    size_t next;    /* the operation that follows */
     uint32_t fills; /* so many have been planted */
     /* The operation under way. */
     const struct model_operation *operation;
@@ -68,7 +68,10 @@ static inline void machine_refused(struct machine *m, int error)
     m->event.error = error;
 }
 
-static inline void machine_skipped(struct machine *m) { m->event.outcome = MODEL_SKIPPED; }
+static inline void machine_skipped(struct machine *m)
+{
+    m->event.outcome = MODEL_SKIPPED;
+}
 
 static inline void machine_trapped(struct machine *m, const struct trap_fault *fault)
 {

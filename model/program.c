@@ -62,22 +62,81 @@ const struct form_words model_words[OPERAND_WORDS] = {
 
 /* ------------------------------------------------------------------------------------- sizes */
 
-#define RAW(bytes) {MODEL_SIZE_RAW, (bytes)}
-#define PAGES(pages, bytes) {MODEL_SIZE_PAGES, (int32_t)((uint32_t)(pages) << 16 | ((bytes)&0xffff))}
+#define RAW(bytes)              \
+    {                           \
+        MODEL_SIZE_RAW, (bytes) \
+    }
+#define PAGES(pages, bytes)                                                     \
+    {                                                                           \
+        MODEL_SIZE_PAGES, (int32_t)((uint32_t)(pages) << 16 | ((bytes)&0xffff)) \
+    }
 
 /* Around size classes, pages, and what wraps when a header, a guard or a page is added. */
 static const struct model_size interesting[MODEL_SIZE_TABLE_ENTRIES] = {
-    RAW(0),        RAW(1),         RAW(2),          RAW(3),         RAW(4),         RAW(7),
-    RAW(8),        RAW(9),         RAW(12),         RAW(15),        RAW(16),        RAW(17),
-    RAW(24),       RAW(31),        RAW(32),         RAW(33),        RAW(47),        RAW(48),
-    RAW(49),       RAW(63),        RAW(64),         RAW(65),        RAW(96),        RAW(127),
-    RAW(128),      RAW(129),       RAW(192),        RAW(255),       RAW(256),       RAW(257),
-    RAW(511),      RAW(512),       RAW(513),        RAW(1000),      RAW(1023),      RAW(1024),
-    RAW(1025),     RAW(2047),      RAW(2048),       RAW(2049),      PAGES(1, -64),  PAGES(1, -32),
-    PAGES(1, -16), PAGES(1, -8),   PAGES(1, -1),    PAGES(1, 0),    PAGES(1, 1),    PAGES(1, 16),
-    PAGES(2, -16), PAGES(2, -1),   PAGES(2, 0),     PAGES(2, 1),    PAGES(3, 0),    PAGES(4, -1),
-    PAGES(4, 0),   PAGES(4, 1),    PAGES(8, 0),     PAGES(16, 0),   PAGES(16, 1),   {MODEL_SIZE_HALF, 0},
-    PAGES(-2, 0),  PAGES(-1, 0),   {MODEL_SIZE_MAX, 15}, {MODEL_SIZE_MAX, 0},
+    RAW(0),
+    RAW(1),
+    RAW(2),
+    RAW(3),
+    RAW(4),
+    RAW(7),
+    RAW(8),
+    RAW(9),
+    RAW(12),
+    RAW(15),
+    RAW(16),
+    RAW(17),
+    RAW(24),
+    RAW(31),
+    RAW(32),
+    RAW(33),
+    RAW(47),
+    RAW(48),
+    RAW(49),
+    RAW(63),
+    RAW(64),
+    RAW(65),
+    RAW(96),
+    RAW(127),
+    RAW(128),
+    RAW(129),
+    RAW(192),
+    RAW(255),
+    RAW(256),
+    RAW(257),
+    RAW(511),
+    RAW(512),
+    RAW(513),
+    RAW(1000),
+    RAW(1023),
+    RAW(1024),
+    RAW(1025),
+    RAW(2047),
+    RAW(2048),
+    RAW(2049),
+    PAGES(1, -64),
+    PAGES(1, -32),
+    PAGES(1, -16),
+    PAGES(1, -8),
+    PAGES(1, -1),
+    PAGES(1, 0),
+    PAGES(1, 1),
+    PAGES(1, 16),
+    PAGES(2, -16),
+    PAGES(2, -1),
+    PAGES(2, 0),
+    PAGES(2, 1),
+    PAGES(3, 0),
+    PAGES(4, -1),
+    PAGES(4, 0),
+    PAGES(4, 1),
+    PAGES(8, 0),
+    PAGES(16, 0),
+    PAGES(16, 1),
+    {MODEL_SIZE_HALF, 0},
+    PAGES(-2, 0),
+    PAGES(-1, 0),
+    {MODEL_SIZE_MAX, 15},
+    {MODEL_SIZE_MAX, 0},
 };
 
 struct model_size model_size_interesting(unsigned index)
@@ -91,8 +150,8 @@ size_t model_size_bytes(struct model_size size, size_t page_bytes)
     size_t value = (size_t)(ptrdiff_t)size.value;
     switch (size.kind) {
     case MODEL_SIZE_PAGES:
-        return (size_t)(ptrdiff_t)(size.value >> 16) * page_bytes
-               + (size_t)(ptrdiff_t)(int16_t)size.value;
+        return (size_t)(ptrdiff_t)(size.value >> 16) * page_bytes +
+               (size_t)(ptrdiff_t)(int16_t)size.value;
     case MODEL_SIZE_MAX:
         return SIZE_MAX - value;
     case MODEL_SIZE_HALF:
@@ -179,8 +238,8 @@ static const uint8_t magic[3] = {'S', 'R', 'P'};
 
 static struct model_operation record_read(const uint8_t *record)
 {
-    uint32_t value = (uint32_t)record[4] | (uint32_t)record[5] << 8 | (uint32_t)record[6] << 16
-                     | (uint32_t)record[7] << 24;
+    uint32_t value = (uint32_t)record[4] | (uint32_t)record[5] << 8 | (uint32_t)record[6] << 16 |
+                     (uint32_t)record[7] << 24;
     struct model_operation raw = {.code = record[0],
                                   .slot = record[1],
                                   .arg = record[2],

@@ -27,9 +27,9 @@
 
 #define MODEL_PROGRAM_VERSION 1u
 #define MODEL_RECORD_BYTES 8u
-#define MODEL_SLOTS 32u            /* named secrets s0..s31 */
-#define MODEL_OPERATIONS_MAX 1024u /* in one program; more are dropped when bytes are read */
-#define MODEL_CROWD_MAX 131072u    /* secrets in the crowd: many at once, without names */
+#define MODEL_SLOTS 32u              /* named secrets s0..s31 */
+#define MODEL_OPERATIONS_MAX 1024u   /* in one program; more are dropped when bytes are read */
+#define MODEL_CROWD_MAX 131072u      /* secrets in the crowd: many at once, without names */
 #define MODEL_SIZE_TABLE_ENTRIES 64u /* sizes that `table:0` to `table:63` stand for */
 
 /* struct model_program.flags */
@@ -93,10 +93,10 @@ enum model_code {
                  *   it also allocates, frees what it inherited, and exits                       */
 
     /* many secrets */
-    MODEL_CROWD,       /* crowd SIZE COUNT|full  allocate and fill up to COUNT more secrets, until
+    MODEL_CROWD,      /* crowd SIZE COUNT|full  allocate and fill up to COUNT more secrets, until
                         *   alloc says no; arg: log2 of COUNT, 255: full                         */
-    MODEL_CROWD_LOOK,  /* crowd-look             are all of them there, whole, locked            */
-    MODEL_CROWD_FREE,  /* crowd-free first|last|every-other  all of them from that end, or half  */
+    MODEL_CROWD_LOOK, /* crowd-look             are all of them there, whole, locked            */
+    MODEL_CROWD_FREE, /* crowd-free first|last|every-other  all of them from that end, or half  */
 
     MODEL_CODES
 };
@@ -106,7 +106,7 @@ enum model_side { MODEL_AFTER, MODEL_BEFORE, MODEL_INSIDE, MODEL_SIDES };
 #define MODEL_FILL_USABLE 1u /* fill: arg */
 #define MODEL_FILL_MAX_BYTES ((size_t)64 << 20)
 #define MODEL_WALK_MAX_BYTES ((size_t)64 << 20) /* no walk goes on further than that */
-#define MODEL_FORK_RAW 1u    /* fork: arg */
+#define MODEL_FORK_RAW 1u                       /* fork: arg */
 #define MODEL_FORK_USE 2u
 #define MODEL_CROWD_FULL 255u /* crowd: arg */
 

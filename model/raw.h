@@ -60,13 +60,16 @@ static inline long raw_call6(long number, long a, long b, long c, long d, long e
 #error "raw system calls are written for x86-64, i386 and aarch64"
 #endif
 
-static inline bool raw_failed(long result) { return (unsigned long)result > -4096UL; }
+static inline bool raw_failed(long result)
+{
+    return (unsigned long)result > -4096UL;
+}
 
 #define raw_call0(number) raw_call6((number), 0, 0, 0, 0, 0, 0)
 #define raw_call1(number, a) raw_call6((number), (long)(a), 0, 0, 0, 0, 0)
 #define raw_call2(number, a, b) raw_call6((number), (long)(a), (long)(b), 0, 0, 0, 0)
 #define raw_call3(number, a, b, c) raw_call6((number), (long)(a), (long)(b), (long)(c), 0, 0, 0)
-#define raw_call4(number, a, b, c, d)                                                              \
+#define raw_call4(number, a, b, c, d) \
     raw_call6((number), (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
 
 /* Fresh private memory, zeroed, that counts nothing until it is touched. */

@@ -37,8 +37,14 @@ static struct shadow_secret *node(const struct shadow *s, uint32_t id)
     return (struct shadow_secret *)(uintptr_t)at;
 }
 
-static uint32_t slot_id(unsigned slot) { return 1 + slot; }
-static uint32_t crowd_id(size_t index) { return (uint32_t)(1 + MODEL_SLOTS + index); }
+static uint32_t slot_id(unsigned slot)
+{
+    return 1 + slot;
+}
+static uint32_t crowd_id(size_t index)
+{
+    return (uint32_t)(1 + MODEL_SLOTS + index);
+}
 
 /* Any fixed scrambling will do; this one is a bijection, so no two nodes tie. */
 static uint32_t priority(uint32_t id)
@@ -184,10 +190,11 @@ static struct shadow_violation refusal_judge(const struct shadow *s,
 {
     if (event->error == 0)
         return broken("sizes", "%" PRIu64 " bytes refused without an errno", event->size_bytes);
-    if (!s->faults && s->locked_bytes != UINT64_MAX && event->locked_bytes != UINT64_MAX
-        && event->locked_bytes > s->locked_bytes)
-        return broken("accounting", "a refused call raised locked_bytes from %" PRIu64
-                                    " to %" PRIu64, s->locked_bytes, event->locked_bytes);
+    if (!s->faults && s->locked_bytes != UINT64_MAX && event->locked_bytes != UINT64_MAX &&
+        event->locked_bytes > s->locked_bytes)
+        return broken("accounting",
+                      "a refused call raised locked_bytes from %" PRIu64 " to %" PRIu64,
+                      s->locked_bytes, event->locked_bytes);
     return fine;
 }
 
@@ -265,7 +272,8 @@ static struct shadow_violation check_step(const struct shadow *s,
 {
     if (event->count_good != 0 || s->damaged)
         return fine;
-    return broken("neighbour", "the %" PRIu64 " bytes of s%u at 0x%" PRIx64 " are not those planted",
+    return broken("neighbour",
+                  "the %" PRIu64 " bytes of s%u at 0x%" PRIx64 " are not those planted",
                   event->count, operation->slot, event->address);
 }
 
@@ -303,8 +311,9 @@ static struct shadow_violation crowd_look_step(const struct shadow *s,
 {
     if (event->count_good == event->count || s->damaged)
         return fine;
-    return broken("neighbour", "of %" PRIu64 " secrets in the crowd only %" PRIu64
-                               " hold what was planted", event->count, event->count_good);
+    return broken("neighbour",
+                  "of %" PRIu64 " secrets in the crowd only %" PRIu64 " hold what was planted",
+                  event->count, event->count_good);
 }
 
 static struct shadow_violation judge(struct shadow *s, const struct model_operation *operation,
@@ -365,8 +374,7 @@ void shadow_init(struct shadow *shadow, const struct secret_alloc *variant,
                  struct shadow_secret *crowd)
 {
     memset(shadow, 0, sizeof *shadow);
-    shadow->min_align =
-        variant->min_align != 0 ? variant->min_align : _Alignof(max_align_t);
+    shadow->min_align = variant->min_align != 0 ? variant->min_align : _Alignof(max_align_t);
     shadow->crowd = crowd;
     shadow->locked_bytes = UINT64_MAX;
 }

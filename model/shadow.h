@@ -28,8 +28,8 @@
 struct shadow_secret {
     uintptr_t address; /* 0: empty */
     size_t size_bytes, usable_bytes;
-    size_t known_bytes; /* so many of its first bytes are those of fill (fewer after a resize) */
-    uint32_t fill;      /* 0: nothing planted */
+    size_t known_bytes;   /* so many of its first bytes are those of fill (fewer after a resize) */
+    uint32_t fill;        /* 0: nothing planted */
     uint32_t left, right; /* of the subtrees: 1 + slot, or 1 + MODEL_SLOTS + crowd index; 0: none */
     uint8_t access;       /* enum secret_access */
     bool in_tree;
@@ -47,10 +47,10 @@ struct shadow {
     struct shadow_secret freed[MODEL_SLOTS]; /* the last one freed from each slot */
     struct shadow_secret *crowd;             /* room for MODEL_CROWD_MAX, by the caller, or NULL */
     size_t crowd_count;                      /* of them that are in use, gaps included */
-    uint64_t locked_bytes; /* the subject's own belief after the last operation */
-    uint32_t root;         /* of the tree */
-    bool damaged;          /* the program did harm that nobody caught */
-    bool faults;           /* system calls are being made to fail */
+    uint64_t locked_bytes;                   /* the subject's own belief after the last operation */
+    uint32_t root;                           /* of the tree */
+    bool damaged;                            /* the program did harm that nobody caught */
+    bool faults;                             /* system calls are being made to fail */
     struct shadow_violation crowd_violation; /* the first one seen while the crowd grew */
 };
 

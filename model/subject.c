@@ -15,9 +15,9 @@
 #include "tools.h"
 
 #define NAME_CHARACTERS_MAX 63u
-#define FLAGS_KNOWN                                                                                \
-    (SECRET_ALLOC_SINGLE_INSTANCE | SECRET_ALLOC_THREAD_SAFE | SECRET_ALLOC_USES_FATAL             \
-     | SECRET_ALLOC_CHILD_MAY_ALLOC | SECRET_ALLOC_CHILD_MAY_FREE)
+#define FLAGS_KNOWN                                                                      \
+    (SECRET_ALLOC_SINGLE_INSTANCE | SECRET_ALLOC_THREAD_SAFE | SECRET_ALLOC_USES_FATAL | \
+     SECRET_ALLOC_CHILD_MAY_ALLOC | SECRET_ALLOC_CHILD_MAY_FREE)
 
 /* Which entry an offer is about, and by which promise it is needed. */
 static const struct {
@@ -108,8 +108,8 @@ static bool numbers_check(const struct secret_alloc *v, struct complaint *c)
     /* A table that is longer than ours is newer, and may have flags that we cannot know. */
     if (v->size <= sizeof *v && (v->flags & ~FLAGS_KNOWN) != 0)
         return complain(c, "flags 0x%x are not known", v->flags & ~FLAGS_KNOWN);
-    return (v->min_align & (v->min_align - 1)) == 0
-           || complain(c, "min_align %zu is not a power of two", v->min_align);
+    return (v->min_align & (v->min_align - 1)) == 0 ||
+           complain(c, "min_align %zu is not a power of two", v->min_align);
 }
 
 static bool name_check(const struct model_subject *subject, const struct secret_alloc *v,
@@ -139,8 +139,8 @@ static bool variant_copy(struct model_subject *subject, const struct secret_allo
         return complain(c, "size %u is too small for a table", size);
     memset(v, 0, sizeof *v);
     memcpy(v, table, size < sizeof *v ? size : sizeof *v);
-    if (!name_check(subject, v, c) || !required_entries_check(v, c) || !texts_check(v, c)
-        || !numbers_check(v, c) || !claims_check(v, c))
+    if (!name_check(subject, v, c) || !required_entries_check(v, c) || !texts_check(v, c) ||
+        !numbers_check(v, c) || !claims_check(v, c))
         return false;
     subject->count++;
     return true;
@@ -209,12 +209,12 @@ const struct secret_alloc *model_subject_find(const struct model_subject *subjec
 
 unsigned model_subject_entries(const struct secret_alloc *v)
 {
-    return (v->close != NULL ? (unsigned)MODEL_ENTRY_CLOSE : 0u)
-           | (v->resize != NULL ? (unsigned)MODEL_ENTRY_RESIZE : 0u)
-           | (v->alloc_aligned != NULL ? (unsigned)MODEL_ENTRY_ALLOC_ALIGNED : 0u)
-           | (v->usable != NULL ? (unsigned)MODEL_ENTRY_USABLE : 0u)
-           | (v->protect != NULL ? (unsigned)MODEL_ENTRY_PROTECT : 0u)
-           | (v->locked_bytes != NULL ? (unsigned)MODEL_ENTRY_LOCKED_BYTES : 0u);
+    return (v->close != NULL ? (unsigned)MODEL_ENTRY_CLOSE : 0u) |
+           (v->resize != NULL ? (unsigned)MODEL_ENTRY_RESIZE : 0u) |
+           (v->alloc_aligned != NULL ? (unsigned)MODEL_ENTRY_ALLOC_ALIGNED : 0u) |
+           (v->usable != NULL ? (unsigned)MODEL_ENTRY_USABLE : 0u) |
+           (v->protect != NULL ? (unsigned)MODEL_ENTRY_PROTECT : 0u) |
+           (v->locked_bytes != NULL ? (unsigned)MODEL_ENTRY_LOCKED_BYTES : 0u);
 }
 
 unsigned model_claim_entries(const char *promise_id)

@@ -26,9 +26,10 @@ enum model_entry {
 };
 
 struct model_subject {
-    void *handle;                /* of dlopen; never closed: the process runs one case */
-    size_t count;                /* variants */
-    struct secret_alloc variants[MODEL_VARIANTS_MAX]; /* zero-filled past what each one's size covers */
+    void *handle; /* of dlopen; never closed: the process runs one case */
+    size_t count; /* variants */
+    struct secret_alloc
+        variants[MODEL_VARIANTS_MAX]; /* zero-filled past what each one's size covers */
 };
 
 /* Loads the shared object at path and copies its tables, min(its size, ours) bytes of each.

@@ -101,9 +101,9 @@ bool model_size_parse(const char *text, struct model_size *size)
 {
     int64_t factor, tail;
     if (strncmp(text, "table:", 6) == 0)
-        return raw_parse(text + 6, size) && size->value >= 0
-               && size->value < (int32_t)MODEL_SIZE_TABLE_ENTRIES
-               && size_make(MODEL_SIZE_TABLE, size->value, size);
+        return raw_parse(text + 6, size) && size->value >= 0 &&
+               size->value < (int32_t)MODEL_SIZE_TABLE_ENTRIES &&
+               size_make(MODEL_SIZE_TABLE, size->value, size);
     if (strncmp(text, "max", 3) == 0)
         return tail_read(text + 3, &tail) && size_make(MODEL_SIZE_MAX, -tail, size);
     if (strncmp(text, "half", 4) == 0)
@@ -169,10 +169,10 @@ static const struct {
     const char *name;
     int value;
 } errnos[] = {
-    {"ENOMEM", ENOMEM}, {"EPERM", EPERM},   {"EAGAIN", EAGAIN}, {"EINVAL", EINVAL},
-    {"EACCES", EACCES}, {"EBADF", EBADF},   {"EBUSY", EBUSY},   {"EEXIST", EEXIST},
-    {"EFAULT", EFAULT}, {"EINTR", EINTR},   {"EIO", EIO},       {"EMFILE", EMFILE},
-    {"ENFILE", ENFILE}, {"ENODEV", ENODEV}, {"ENOSYS", ENOSYS}, {"ENOTSUP", EOPNOTSUPP},
+    {"ENOMEM", ENOMEM}, {"EPERM", EPERM},         {"EAGAIN", EAGAIN}, {"EINVAL", EINVAL},
+    {"EACCES", EACCES}, {"EBADF", EBADF},         {"EBUSY", EBUSY},   {"EEXIST", EEXIST},
+    {"EFAULT", EFAULT}, {"EINTR", EINTR},         {"EIO", EIO},       {"EMFILE", EMFILE},
+    {"ENFILE", ENFILE}, {"ENODEV", ENODEV},       {"ENOSYS", ENOSYS}, {"ENOTSUP", EOPNOTSUPP},
     {"ENXIO", ENXIO},   {"EOVERFLOW", EOVERFLOW},
 };
 #define ERRNOS (sizeof errnos / sizeof errnos[0])
@@ -299,8 +299,8 @@ static bool power_parse(struct reader *r, const char *noun, unsigned logs, uint8
     uint64_t value;
     if (word == NULL)
         return false;
-    if (!digits_read(&at, UINT32_MAX, &value) || *at != '\0' || value == 0
-        || (value & (value - 1)) != 0 || value >> logs != 0)
+    if (!digits_read(&at, UINT32_MAX, &value) || *at != '\0' || value == 0 ||
+        (value & (value - 1)) != 0 || value >> logs != 0)
         return complain(r, "'%s' is not %s (a power of two up to %llu)", word, noun,
                         1ULL << (logs - 1));
     for (*log = 0; value > 1; value >>= 1)
@@ -393,11 +393,20 @@ static bool operation_parse(struct reader *r, struct model_operation *op)
 
 /* ------------------------------------------------------------------------------------- lines */
 
-static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
-static bool ends_line(char c) { return c == '\0' || c == '\n' || c == '#'; }
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+static bool ends_line(char c)
+{
+    return c == '\0' || c == '\n' || c == '#';
+}
 
 /* Bytes of a word that a message can show as they are. */
-static char shown(char c) { return c > ' ' && c < 0x7f ? c : '?'; }
+static char shown(char c)
+{
+    return c > ' ' && c < 0x7f ? c : '?';
+}
 
 /* Splits the line at text; returns where the next one starts, or NULL after a complaint. */
 static const char *line_split(struct reader *r, const char *text)
@@ -429,8 +438,8 @@ static bool header_parse(struct reader *r)
 {
     const char *at = r->words[2];
     uint64_t version;
-    if (r->count != 3 || strcmp(r->words[1], "program") != 0
-        || !digits_read(&at, UINT32_MAX, &version) || *at != '\0')
+    if (r->count != 3 || strcmp(r->words[1], "program") != 0 ||
+        !digits_read(&at, UINT32_MAX, &version) || *at != '\0')
         return complain(r, "the header is not 'strongroom program %u'", MODEL_PROGRAM_VERSION);
     if (version != MODEL_PROGRAM_VERSION)
         return complain(r, "program version %s is not known (known: %u)", r->words[2],

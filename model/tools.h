@@ -8,17 +8,17 @@
 /* Functions that read or write on purpose where they may not: no sanitizer is to judge them, and
  * inlining into a judged function would bring the judgement back. */
 #if defined(__clang__)
-#define MODEL_UNCHECKED                                                                            \
+#define MODEL_UNCHECKED \
     __attribute__((noinline, no_sanitize("address", "memory", "thread", "undefined")))
 #elif defined(__GNUC__)
-#define MODEL_UNCHECKED                                                                            \
-    __attribute__((noinline, no_sanitize("address"), no_sanitize("thread"),                        \
+#define MODEL_UNCHECKED                                                     \
+    __attribute__((noinline, no_sanitize("address"), no_sanitize("thread"), \
                    no_sanitize("undefined")))
 #else
 #define MODEL_UNCHECKED
 #endif
 
-#define MODEL_PRINTF(format_index, first_index)                                                    \
+#define MODEL_PRINTF(format_index, first_index) \
     __attribute__((format(printf, format_index, first_index)))
 
 #endif

@@ -94,8 +94,14 @@ static void run_outward(struct machine *m, void (*access)(void *))
     m->event.distance_bytes = span.done;
 }
 
-void machine_walk(struct machine *m) { run_outward(m, read_span); }
-void machine_smash(struct machine *m) { run_outward(m, invert_span); }
+void machine_walk(struct machine *m)
+{
+    run_outward(m, read_span);
+}
+void machine_smash(struct machine *m)
+{
+    run_outward(m, invert_span);
+}
 
 void machine_stale(struct machine *m)
 {

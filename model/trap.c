@@ -82,8 +82,14 @@ void trap_restore(const struct trap_handlers *handlers)
     reporter.death = NULL;
 }
 
-void trap_claim(struct trap_handlers *handlers) { install(handlers, SIGNALS_OF_ACCESS); }
-void trap_release(const struct trap_handlers *handlers) { restore(handlers, SIGNALS_OF_ACCESS); }
+void trap_claim(struct trap_handlers *handlers)
+{
+    install(handlers, SIGNALS_OF_ACCESS);
+}
+void trap_release(const struct trap_handlers *handlers)
+{
+    restore(handlers, SIGNALS_OF_ACCESS);
+}
 
 void trap_default(void)
 {
@@ -109,9 +115,15 @@ void trap_leave(struct trap_frame *frame)
     sigaltstack(&frame->old_stack, NULL);
 }
 
-bool trap_has_frame(void) { return frame_here != NULL; }
+bool trap_has_frame(void)
+{
+    return frame_here != NULL;
+}
 
-_Noreturn void trap_fall(void) { siglongjmp(frame_here->bottom, 1); }
+_Noreturn void trap_fall(void)
+{
+    siglongjmp(frame_here->bottom, 1);
+}
 
 bool trap_probe(struct trap_frame *frame, void (*access)(void *arg), void *arg)
 {
