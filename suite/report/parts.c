@@ -109,10 +109,18 @@ void put_sizes(const struct terminal *to, const struct run_result *result)
     free(list);
 }
 
-/* ---- what is broken, what failed ---- */
+/* ---- what is broken: a line and a command for each ---- */
 
-static void put_cell(const struct terminal *to, const struct subject_result *subject,
-                     const struct verdict_record *record)
+static void put_repeat(const struct terminal *to, const struct verdict_record *record)
+{
+    if (record->repeat[0] == '\0')
+        return;
+    text_spaces(to, 6);
+    text_line(to, TONE_QUIET, record->repeat);
+}
+
+static void put_broken_one(const struct terminal *to, const struct subject_result *subject,
+                           const struct verdict_record *record)
 {
     char line[sizeof subject->name + sizeof record->evidence.summary + 64];
 
@@ -120,49 +128,35 @@ static void put_cell(const struct terminal *to, const struct subject_result *sub
              record->evidence.summary);
     text_spaces(to, 2);
     text_wrap(to, 2, 6, line);
-    if (record->repeat[0] != '\0') {
-        text_spaces(to, 6);
-        text_line(to, TONE_QUIET, record->repeat);
-    }
+    put_repeat(to, record);
 }
 
-static void put_cells(const struct terminal *to, const struct run_result *result,
-                      enum verdict verdict, const char *heading)
+void put_broken(const struct terminal *to, const struct run_result *result)
 {
     bool headed = false;
 
     for (size_t s = 0; s < result->count; s++) {
         const struct subject_result *subject = &result->subjects[s];
         for (size_t v = 0; v < subject->count; v++) {
-            if (subject->verdicts[v].verdict != verdict)
+            if (subject->verdicts[v].verdict != VERDICT_BROKEN)
                 continue;
             if (!headed)
-                text_line(to, TONE_STRONG, heading);
+                text_line(to, TONE_STRONG, "What is broken, and the command that shows it");
             headed = true;
-            put_cell(to, subject, &subject->verdicts[v]);
+            put_broken_one(to, subject, &subject->verdicts[v]);
         }
     }
     if (headed)
         fputc('\n', to->out);
 }
 
-void put_broken(const struct terminal *to, const struct run_result *result)
-{
-    put_cells(to, result, VERDICT_BROKEN, "What is broken, and the command that shows it");
-}
+/* ---- what the same is said of for many subjects: one line for all of them ---- */
 
-void put_errors(const struct terminal *to, const struct run_result *result)
-{
-    put_cells(to, result, VERDICT_ERROR, "Where the verifier failed");
-}
-
-/* ---- what could not be seen: one line for all subjects of which the same is said ---- */
-
-static bool unseen_alike(const struct subject_result *subject, const struct verdict_record *like)
+static bool is_alike(const struct subject_result *subject, const struct verdict_record *like)
 {
     const struct verdict_record *record = record_of(subject, like->promise);
 
-    return record != NULL && record->verdict == VERDICT_NOT_OBSERVABLE &&
+    return record != NULL && record->verdict == like->verdict &&
            strcmp(record->evidence.summary, like->evidence.summary) == 0;
 }
 
@@ -170,14 +164,14 @@ static bool said_before(const struct run_result *result, size_t subject,
                         const struct verdict_record *record)
 {
     for (size_t s = 0; s < subject; s++) {
-        if (unseen_alike(&result->subjects[s], record))
+        if (is_alike(&result->subjects[s], record))
             return true;
     }
     return false;
 }
 
-static void put_unseen(const struct terminal *to, const struct run_result *result, size_t subject,
-                       const struct verdict_record *record)
+static void put_alike(const struct terminal *to, const struct run_result *result, size_t subject,
+                      const struct verdict_record *record)
 {
     char *line = NULL;
     size_t line_bytes = 0, alike = 0;
@@ -187,32 +181,80 @@ static void put_unseen(const struct terminal *to, const struct run_result *resul
         return;
     fprintf(out, "%s: %s (", record->promise->id, record->evidence.summary);
     for (size_t s = subject; s < result->count; s++) {
-        if (unseen_alike(&result->subjects[s], record))
+        if (is_alike(&result->subjects[s], record))
             fprintf(out, "%s%s", alike++ > 0 ? ", " : "", result->subjects[s].name);
     }
     fputc(')', out);
     fclose(out);
     text_spaces(to, 2);
     text_wrap(to, 2, 6, line);
+    put_repeat(to, record);
     free(line);
 }
 
-void put_not_observable(const struct terminal *to, const struct run_result *result)
+static void put_all_alike(const struct terminal *to, const struct run_result *result,
+                          enum verdict verdict, const char *heading)
 {
     bool headed = false;
 
     for (const struct promise *const *p = promises; *p != NULL; p++) {
         for (size_t s = 0; s < result->count; s++) {
             const struct verdict_record *record = record_of(&result->subjects[s], *p);
-            if (record == NULL || record->verdict != VERDICT_NOT_OBSERVABLE ||
-                said_before(result, s, record))
+            if (record == NULL || record->verdict != verdict || said_before(result, s, record))
                 continue;
             if (!headed)
-                text_line(to, TONE_STRONG, "Not observable here");
+                text_line(to, TONE_STRONG, heading);
             headed = true;
-            put_unseen(to, result, s, record);
+            put_alike(to, result, s, record);
         }
     }
+    if (headed)
+        fputc('\n', to->out);
+}
+
+void put_errors(const struct terminal *to, const struct run_result *result)
+{
+    put_all_alike(to, result, VERDICT_ERROR, "Where the verifier failed");
+}
+
+void put_not_observable(const struct terminal *to, const struct run_result *result)
+{
+    put_all_alike(to, result, VERDICT_NOT_OBSERVABLE, "Not observable here");
+}
+
+/* ---- claims that nobody here can judge ---- */
+
+static void put_unknown_of(const struct terminal *to, const struct subject_result *subject,
+                           bool *headed)
+{
+    char *line = NULL;
+    size_t line_bytes = 0, count = 0;
+    FILE *out = open_memstream(&line, &line_bytes);
+
+    if (out == NULL)
+        return;
+    fprintf(out, "%s: ", subject->name);
+    for (char **claim = subject->claims; claim != NULL && *claim != NULL; claim++) {
+        if (promise_find(*claim) == NULL)
+            fprintf(out, "%s%s", count++ > 0 ? ", " : "", *claim);
+    }
+    fclose(out);
+    if (count > 0) {
+        if (!*headed)
+            text_line(to, TONE_STRONG, "Claimed, but no promise that is known here: not judged");
+        *headed = true;
+        text_spaces(to, 2);
+        text_wrap(to, 2, 6, line);
+    }
+    free(line);
+}
+
+void put_unknown_claims(const struct terminal *to, const struct run_result *result)
+{
+    bool headed = false;
+
+    for (size_t s = 0; s < result->count; s++)
+        put_unknown_of(to, &result->subjects[s], &headed);
     if (headed)
         fputc('\n', to->out);
 }

@@ -217,6 +217,7 @@ void report_verify(const struct terminal *to, const struct run_result *result,
     put_host(to, result);
     for (size_t s = 0; s < result->count; s++)
         put_subject(to, columns, &result->subjects[s]);
+    put_unknown_claims(to, result);
     if (to->verbose)
         put_sizes(to, result);
     put_claim_legend(to, result);

@@ -136,7 +136,7 @@ static void fake_subject(struct subject_result *subject, const char *name)
     snprintf(subject->path, sizeof subject->path, "/build/subjects/%s.so", name);
     subject->claims = calloc(3, sizeof *subject->claims);
     if (subject->claims != NULL && strcmp(name, "bare") != 0)
-        subject->claims[0] = strdup("locked");
+        subject->claims[0] = strdup(strcmp(name, "loud") == 0 ? "unheard-of" : "locked");
 }
 
 static bool fake_known(const char *name, char *error, size_t error_bytes)

@@ -159,6 +159,12 @@ def test_compare_counts_the_five_apart_and_names_all():
     assert "  fork: /proc/PID/mem of the case: Permission denied (blind)\n" in text
 
 
+def test_claims_that_nobody_knows_are_said():
+    heading = "Claimed, but no promise that is known here: not judged\n  loud: unheard-of\n"
+    assert heading in strongroom("verify", "good", "loud").stdout and heading in strongroom("compare").stdout
+    assert "Claimed, but" not in strongroom("verify", "good").stdout
+
+
 def test_text_has_no_trailing_space_and_no_control_character():
     for words in (["compare", "--verbose"], ["verify", "good", "bad", "loud", "--verbose"], ["list"], ["explain", "--all"]):
         done = strongroom(*words)

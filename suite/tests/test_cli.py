@@ -1,0 +1,118 @@
+"""What can be typed wrong, and subjects that cannot be used: one exact line, exit 2, before anything is judged."""
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+BUILD = pathlib.Path(os.environ["STRONGROOM_BUILD"])
+FIXTURES = BUILD / "suite" / "tests"
+
+
+def strongroom(*words, **more):
+    return subprocess.run([BUILD / "strongroom", *words], capture_output=True, text=True, timeout=120, **more)
+
+
+def wrong(line, *words, **more):
+    done = strongroom(*words, **more)
+    assert (done.returncode, done.stderr, done.stdout) == (2, f"strongroom: {line}\n", "")
+
+
+@pytest.mark.parametrize("command", ["verify", "compare"])
+@pytest.mark.parametrize(
+    "fixture, line",
+    [
+        ("no_symbol", "does not export strongroom_subjects"),
+        ("other_abi", "does not serve contract version 1"),
+        ("no_alloc", "variant 'no-alloc': required entry 'alloc' is missing"),
+        ("absent_claim", "variant 'absent-claim': claims 'zero-on-resize', which needs the entry 'resize'"),
+        ("odd_name", "variant 0: name 'Odd Name?' is not [a-z0-9-], 1 to 63 characters"),
+    ],
+)
+def test_subject_that_cannot_be_used(command, fixture, line):
+    path = FIXTURES / f"{fixture}.so"
+    wrong(f"{path}: {line}", command, path)
+    wrong(f"{path}: {line}", command, "malloc-mlock", path, "--only", "locked")  # and the others are not judged
+
+
+def test_file_that_is_missing(tmp_path):
+    path = tmp_path / "none.so"
+    wrong(f"{path}: No such file or directory", "verify", path)
+    wrong("none.so: No such file or directory", "verify", "none.so", cwd=tmp_path)
+    wrong(f"{path}: No such file or directory", "compare", path)
+    wrong(f"{path}: No such file or directory", "replay", path, "malloc-mlock")
+
+
+def test_file_that_is_no_shared_object(tmp_path):
+    text, empty, cut = tmp_path / "text.so", tmp_path / "empty.so", tmp_path / "cut.so"
+    text.write_text("#!/bin/sh\nexit 0\n")
+    empty.write_bytes(b"")
+    cut.write_bytes((FIXTURES / "no_symbol.so").read_bytes()[:1000])
+    for path in (text, empty, cut, tmp_path / "..", BUILD / "strongroom-case"):
+        done = strongroom("verify", path)
+        assert done.returncode == 2 and done.stdout == ""
+        assert done.stderr.startswith(f"strongroom: {path}: not a shared object: ") or (
+            path.is_dir() and done.stderr == f"strongroom: {path}: Is a directory\n"
+        )
+        assert done.stderr.count("\n") == 1
+
+
+def test_file_that_may_not_be_read(tmp_path):
+    path = tmp_path / "closed.so"
+    path.write_bytes((FIXTURES / "no_symbol.so").read_bytes())
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("root reads every file")
+    wrong(f"{path}: Permission denied", "verify", path)
+
+
+def test_unknown_names():
+    wrong("unknown subject 'malloc-mlok'; did you mean 'malloc-mlock'?", "verify", "malloc-mlok")
+    wrong("unknown subject 'qqq'; `strongroom list` shows them, or give a path", "verify", "qqq")
+    wrong("unknown subject 'qqq'; `strongroom list` shows them, or give a path", "compare", "malloc-mlock", "qqq")
+    wrong("verify: unknown promise 'lockd'; did you mean 'locked'?", "verify", "malloc-mlock", "--only", "lockd")
+    wrong("verify: unknown option '--onyl'; did you mean '--only'?", "verify", "malloc-mlock", "--onyl", "locked")
+    wrong("no chosen promise has a case 'no such'", "verify", "malloc-mlock", "--case", "no such")
+
+
+def test_json_that_cannot_be_written_is_found_out_first(tmp_path):
+    path = tmp_path / "no" / "such.json"
+    wrong(f"cannot write '{path}': No such file or directory", "verify", "malloc-mlock", "--json", path)
+
+
+def test_program_that_is_none(tmp_path):
+    program = tmp_path / "program"
+    program.write_text("strongroom program 1\nopen\nfrobnicate s0\n")
+    done = strongroom("replay", program, "malloc-mlock")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"strongroom: {program}: line 3: ") and "frobnicate" in done.stderr
+    program.write_text("strongroom program 1\nopen\n")
+    done = strongroom("replay", program, "ref-alloc")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("strongroom: 'ref-alloc' stands for 2 variants; name one of them: ")
+
+
+def test_list_shows_what_is_here():
+    done = strongroom("list")
+    assert done.returncode == 0 and done.stderr == ""
+    for name in ("ref-alloc-guarded", "ref-alloc-packed", "malloc-mlock", "locked", "zero-on-free"):
+        assert f"\n  {name} " in done.stdout
+
+
+def test_explain_says_all_four_things_of_each_promise():
+    done = strongroom("explain", "--all")
+    assert done.returncode == 0 and done.stderr == ""
+    headings = ["how it is observed", "what breaks it in practice", "what it needs"]
+    counts = {done.stdout.count(f"\n  {heading}\n") for heading in headings}
+    assert len(counts) == 1 and counts.pop() >= 10
+    assert strongroom("explain", "locked").stdout in done.stdout
+
+
+def test_replay_tells_each_operation(tmp_path):
+    program = tmp_path / "program"
+    program.write_text("strongroom program 1\nopen\nalloc s0 32\nfill s0\ncheck s0\nfree s0\n")
+    done = strongroom("replay", program, "malloc-mlock")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for operation in ("open", "alloc s0 32", "fill s0", "check s0", "free s0"):
+        assert operation in done.stdout
