@@ -92,6 +92,7 @@ const char *guarded_free(struct ref_alloc_heap *heap, struct span *span, void *s
         return message;
     if (!claim(span))
         return REF_ALLOC_FATAL_DOUBLE_FREE;
+    int saved = errno;
     atomic_fetch_sub_explicit(&heap->forked->guarded_secrets, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&heap->forked->guarded_bytes, span->size_bytes, memory_order_relaxed);
     /* Where the page can't be opened it stays locked and inaccessible, and the pool tries again later. */
@@ -102,6 +103,7 @@ const char *guarded_free(struct ref_alloc_heap *heap, struct span *span, void *s
         ANNOTATE_CLOSED(span->data, span_bytes(span));
     }
     pool_release(&heap->pool, span);
+    errno = saved;
     return message;
 }
 

@@ -209,14 +209,15 @@ bool heap_acquire_span(struct ref_alloc_heap *heap, size_t pages, struct span **
     return true;
 }
 
-static void *allocate(struct ref_alloc_heap *heap, size_t align_bytes, size_t size_bytes)
+static inline void *allocate(struct ref_alloc_heap *heap, size_t align_bytes, size_t size_bytes)
 {
+    struct packed_request request;
     const char *message = NULL;
     if (heap->config.placement == REF_ALLOC_PLACEMENT_GUARDED ||
-        !packed_fits(heap, size_bytes, align_bytes))
+        !packed_request(&heap->packed, size_bytes, align_bytes, &request))
         return guarded_allocate(heap, size_bytes, align_bytes);
-    void *secret = packed_allocate(heap, size_bytes, align_bytes, &message);
-    if (message != NULL)
+    void *secret = packed_allocate(heap, &request, &message);
+    if (__builtin_expect(message != NULL, 0))
         fatal(heap, message);
     return secret;
 }
@@ -261,16 +262,15 @@ void ref_alloc_free(struct ref_alloc_heap *heap, void *secret)
 {
     if (secret == NULL)
         return;
-    int saved = errno;
+    __builtin_prefetch(secret, 1); /* fetched while we find out what it is */
     if ((heap = enter(heap)) == NULL)
         abort();
     struct span *span = span_of(heap, secret);
-    if (!pool_is_inherited(&heap->pool, span)) {
-        const char *message = free_in_span(heap, span, secret);
-        if (__builtin_expect(message != NULL, 0))
-            fatal(heap, message);
-    }
-    errno = saved;
+    if (__builtin_expect(pool_is_inherited(&heap->pool, span), 0))
+        return;
+    const char *message = free_in_span(heap, span, secret);
+    if (__builtin_expect(message != NULL, 0))
+        fatal(heap, message);
 }
 
 /* ---- what is known about a secret ---- */

@@ -2,7 +2,6 @@
 #include "layout.h"
 
 #define SMALL_CLASSES 16
-#define SMALL_LIMIT_BYTES ((size_t)256)
 #define SMALL_LIMIT_LOG2 8
 #define CLASSES_PER_DOUBLING_LOG2 2
 
@@ -25,6 +24,12 @@ bool layout_span(size_t page_bytes, size_t size_bytes, size_t align_bytes, struc
     return true;
 }
 
+static unsigned floor_log2(size_t value)
+{
+    return (unsigned)(sizeof(unsigned long) * 8 - 1) -
+           (unsigned)__builtin_clzl((unsigned long)value);
+}
+
 bool layout_chunk(size_t page_bytes, size_t span_pages, struct layout_chunk *chunk)
 {
     if (span_pages == 0 || span_pages > largest_secret_bytes(page_bytes) / page_bytes + 1)
@@ -35,29 +40,15 @@ bool layout_chunk(size_t page_bytes, size_t span_pages, struct layout_chunk *chu
     chunk->span_pages = span_pages;
     chunk->span_count = pooled ? (LAYOUT_CHUNK_PAGES - 1) / stride_pages : 1;
     chunk->size_bytes = (pooled ? LAYOUT_CHUNK_PAGES : stride_pages + 1) * page_bytes;
+    chunk->page_log2 = floor_log2(page_bytes);
     chunk->stride_reciprocal = pooled ? layout_reciprocal((uint32_t)stride_pages) : 0;
     return true;
 }
 
-bool layout_span_at(const struct layout_chunk *chunk, size_t offset_bytes, size_t *index)
-{
-    if (offset_bytes < chunk->page_bytes || offset_bytes >= chunk->size_bytes)
-        return false;
-    size_t page = offset_bytes / chunk->page_bytes - 1;
-    *index = chunk->span_count == 1 ? 0 : layout_divide((uint32_t)page, chunk->stride_reciprocal);
-    return *index < chunk->span_count;
-}
-
-static unsigned floor_log2(size_t value)
-{
-    return (unsigned)(sizeof(unsigned long) * 8 - 1) -
-           (unsigned)__builtin_clzl((unsigned long)value);
-}
-
 static unsigned smallest_class(size_t needed_bytes)
 {
-    if (needed_bytes <= SMALL_LIMIT_BYTES)
-        return (unsigned)((needed_bytes - 1) / LAYOUT_SLOT_STEP_BYTES);
+    if (needed_bytes <= LAYOUT_SMALL_LIMIT_BYTES)
+        return layout_small_class(needed_bytes);
     unsigned doubling = floor_log2(needed_bytes - 1);
     unsigned quarter =
         (unsigned)((needed_bytes - 1) >> (doubling - CLASSES_PER_DOUBLING_LOG2)) & 3U;

@@ -46,7 +46,8 @@
 #define LAYOUT_MAX_POOLED_PAGES ((size_t)16)
 
 #define LAYOUT_SLOT_STEP_BYTES ((size_t)16)
-#define LAYOUT_SLOT_CLASSES 44 /* up to half of the largest page */
+#define LAYOUT_SMALL_LIMIT_BYTES ((size_t)256) /* up to here the classes are one step apart */
+#define LAYOUT_SLOT_CLASSES 44                 /* up to half of the largest page */
 #define LAYOUT_MIN_CANARY_BYTES ((size_t)8)
 
 struct layout_span {
@@ -60,6 +61,7 @@ struct layout_chunk {
     size_t span_count;
     size_t size_bytes;
     uint32_t stride_reciprocal;
+    unsigned page_log2;
 };
 
 struct layout_slots {
@@ -107,11 +109,26 @@ static inline size_t layout_span_offset(const struct layout_chunk *chunk, size_t
 }
 
 /* The span that holds the byte at `offset_bytes`, or is followed by the guard that does. false: neither. */
-bool layout_span_at(const struct layout_chunk *chunk, size_t offset_bytes, size_t *index);
+static inline bool layout_span_at(const struct layout_chunk *chunk, size_t offset_bytes,
+                                  size_t *index)
+{
+    size_t page = offset_bytes >> chunk->page_log2;
+    if (page == 0 || offset_bytes >= chunk->size_bytes)
+        return false;
+    *index =
+        chunk->span_count == 1 ? 0 : layout_divide((uint32_t)page - 1, chunk->stride_reciprocal);
+    return *index < chunk->span_count;
+}
 
 /* The class of the smallest slot for so many bytes (canary included) at this alignment. false: none. */
 bool layout_slot_class(size_t page_bytes, size_t needed_bytes, size_t align_bytes,
                        unsigned *slot_class);
+
+/* The same for 1 to LAYOUT_SMALL_LIMIT_BYTES at an alignment of up to a step. */
+static inline unsigned layout_small_class(size_t needed_bytes)
+{
+    return (unsigned)((needed_bytes - 1) / LAYOUT_SLOT_STEP_BYTES);
+}
 
 size_t layout_slot_bytes(unsigned slot_class);
 struct layout_slots layout_slots(size_t page_bytes, unsigned slot_class);

@@ -80,7 +80,7 @@ void *metadata_take(struct metadata *metadata, size_t size_bytes)
 
 void metadata_adopt(struct metadata *metadata)
 {
-    atomic_store(&metadata->lock.word, 0);
+    atomic_store(&metadata->lock.held, 0);
     metadata->next = NULL;
     metadata->left_bytes = 0;
 }

@@ -41,10 +41,9 @@ bool os_absent_on_fork(unsigned char *address, size_t size_bytes);
 bool os_lock_limit(size_t *limit_bytes);
 bool os_random(void *buffer, size_t size_bytes);
 
-/* Sleeps while the 32-bit word is as expected; may return early. */
-void os_wait(void *word, uint32_t expected);
-void os_wake_one(void *word);
+/* errno is kept. */
 void os_yield(void);
+void os_sleep_a_moment(void);
 
 #pragma GCC visibility pop
 

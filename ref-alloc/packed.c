@@ -8,6 +8,7 @@
 #include "canary.h"
 #include "heap.h"
 #include "os.h"
+#include "queue.h"
 #include "wipe.h"
 
 #define WORD_BITS 64U
@@ -18,20 +19,10 @@ struct slot {
     uint8_t live;
 };
 
-struct slab {
-    struct slab *previous, *next; /* in the list of partial slabs */
-    struct span *span;
-    unsigned char *data;
-    uint64_t *free_words;
-    struct slot *slots;
-    uint64_t summary;
-    struct layout_slots layout;
-    uint32_t free_count;
-    uint32_t cursor;   /* the slot after the one handed out last */
-    uint32_t capacity; /* slots that there is room for in the records */
-    uint8_t slot_class;
-    uint8_t shard;
-};
+static inline size_t words_for(uint32_t slot_count)
+{
+    return (slot_count + WORD_BITS - 1) / WORD_BITS;
+}
 
 /* ---- one slab: the lock of its shard is held ---- */
 
@@ -64,32 +55,36 @@ static uint32_t next_free(const struct slab *slab)
     return word * WORD_BITS + (uint32_t)__builtin_ctzll(bits);
 }
 
-static unsigned char *slot_start(const struct slab *slab, uint32_t index)
+static inline const struct layout_slots *layout_of(const struct ref_alloc_heap *heap,
+                                                   const struct span *span)
 {
-    return slab->data + (size_t)index * slab->layout.slot_bytes;
+    return &heap->packed.slots[span->slab.slot_class];
 }
 
 /* false: the address is not where a slot starts. */
-static bool slot_at(const struct slab *slab, const void *address, uint32_t *index)
+static inline bool slot_at(const struct ref_alloc_heap *heap, const struct span *span,
+                           const void *address, uint32_t *index)
 {
-    uintptr_t offset = (uintptr_t)address - (uintptr_t)slab->data;
-    *index = layout_divide((uint32_t)offset, slab->layout.reciprocal);
-    return *index < slab->layout.slot_count && *index * slab->layout.slot_bytes == offset;
+    const struct layout_slots *layout = layout_of(heap, span);
+    uintptr_t offset = (uintptr_t)address - (uintptr_t)span->data;
+    *index = layout_divide((uint32_t)offset, layout->reciprocal);
+    return *index < layout->slot_count && *index * layout->slot_bytes == offset;
 }
 
-static bool slot_canary_intact(const struct ref_alloc_heap *heap, const struct slab *slab,
-                               uint32_t index)
+static inline bool slot_canary_intact(const struct ref_alloc_heap *heap, const struct span *span,
+                                      uint32_t index)
 {
-    unsigned char *start = slot_start(slab, index);
+    size_t slot_bytes = layout_of(heap, span)->slot_bytes;
+    unsigned char *start = span->data + index * slot_bytes;
     if (heap->packed.canary_bytes == 0)
         return true;
-    ANNOTATE_OPEN(start, slab->layout.slot_bytes);
-    return canary_intact(start + slab->slots[index].size_bytes, start + slab->layout.slot_bytes,
+    ANNOTATE_OPEN(start, slot_bytes);
+    return canary_intact(start + span->slab.slots[index].size_bytes, start + slot_bytes,
                          canary_word(heap->canary_key, start));
 }
 
-static void surround(const struct ref_alloc_heap *heap, unsigned char *start, size_t size_bytes,
-                     size_t slot_bytes)
+static inline void surround(const struct ref_alloc_heap *heap, unsigned char *start,
+                            size_t size_bytes, size_t slot_bytes)
 {
     if (heap->packed.canary_bytes != 0)
         canary_fill(start + size_bytes, start + slot_bytes, canary_word(heap->canary_key, start));
@@ -109,74 +104,54 @@ static bool is_zero(const unsigned char *start, size_t size_bytes)
 
 /* ---- the lists of a class: the lock of the shard is held ---- */
 
-static void list_append(struct packed_class *list, struct slab *slab)
-{
-    slab->next = NULL;
-    slab->previous = list->last;
-    if (list->last != NULL)
-        list->last->next = slab;
-    else
-        list->first = slab;
-    list->last = slab;
-}
-
-static void list_remove(struct packed_class *list, struct slab *slab)
-{
-    if (slab->previous != NULL)
-        slab->previous->next = slab->next;
-    else
-        list->first = slab->next;
-    if (slab->next != NULL)
-        slab->next->previous = slab->previous;
-    else
-        list->last = slab->previous;
-}
-
 /* After the first slot of an empty slab was taken, or the last of a partial one. */
-static void list_after_take(struct packed_class *list, struct slab *slab, bool was_empty)
+static inline void list_after_take(struct packed_class *list, struct span *span, bool was_empty)
 {
-    bool full = slab->free_count == 0;
+    bool full = span->slab.free_count == 0;
     if (was_empty) {
-        if (list->empty == slab)
+        if (list->empty == span)
             list->empty = NULL;
         if (!full)
-            list_append(list, slab);
+            queue_push(&list->partial, span);
     } else if (full) {
-        list_remove(list, slab);
+        queue_remove(&list->partial, span);
     }
 }
 
-/* After a slot came back. A slab that became empty beside another empty one is returned: to be given up. */
-static struct slab *list_after_give(struct packed_class *list, struct slab *slab)
+/* After a slot came back. A slab that became empty beside another empty one is surplus: true. */
+static inline bool list_after_give(struct packed_class *list, struct span *span,
+                                   uint32_t slot_count)
 {
-    bool was_full = slab->free_count == 1;
-    bool empty = slab->free_count == slab->layout.slot_count;
+    bool was_full = span->slab.free_count == 1;
+    bool empty = span->slab.free_count == slot_count;
     if (was_full && !empty)
-        list_append(list, slab);
+        queue_push(&list->partial, span);
     if (!empty)
-        return NULL;
+        return false;
     if (!was_full)
-        list_remove(list, slab);
+        queue_remove(&list->partial, span);
     if (list->empty != NULL)
-        return slab;
-    list->empty = slab;
-    return NULL;
+        return true;
+    list->empty = span;
+    return false;
 }
 
 /* ---- taking a slot ---- */
 
-struct request {
-    size_t size_bytes;
-    size_t align_bytes;
-    unsigned slot_class;
+struct taken {
+    struct span *span;
+    uint32_t index;
 };
 
-static unsigned char *take_slot(struct packed_shard *shard, struct slab *slab,
-                                const struct request *request, bool was_empty)
+static inline struct taken take_slot(struct packed *packed, struct packed_shard *shard,
+                                     struct span *span, const struct packed_request *request,
+                                     bool was_empty)
 {
+    struct slab *slab = &span->slab;
     uint32_t index = next_free(slab);
     mark_used(slab, index);
-    slab->cursor = index + 1 < slab->layout.slot_count ? index + 1 : 0;
+    slab->cursor =
+        index + 1 < packed->slots[request->slot_class].slot_count ? (uint16_t)(index + 1) : 0;
     slab->slots[index] = (struct slot){
         .size_bytes = (uint16_t)request->size_bytes,
         .align_log2 = (uint8_t)__builtin_ctzl((unsigned long)request->align_bytes),
@@ -184,93 +159,87 @@ static unsigned char *take_slot(struct packed_shard *shard, struct slab *slab,
     };
     shard->live_secrets++;
     shard->live_bytes += request->size_bytes;
-    list_after_take(&shard->classes[request->slot_class], slab, was_empty);
-    return slot_start(slab, index);
+    list_after_take(&shard->classes[request->slot_class], span, was_empty);
+    return (struct taken){span, index};
 }
 
-static unsigned char *take_from_shard(struct packed_shard *shard, const struct request *request)
+/* From `fresh`, which nobody else knows yet; if NULL from a partial slab, else from the empty one. */
+static inline struct taken take_from_shard(struct packed *packed, struct packed_shard *shard,
+                                           struct span *fresh, const struct packed_request *request)
 {
-    unsigned char *start = NULL;
+    struct taken taken = {NULL, 0};
     struct packed_class *list = &shard->classes[request->slot_class];
     lock_take(&shard->lock);
-    if (list->first != NULL)
-        start = take_slot(shard, list->first, request, false);
-    else if (list->empty != NULL)
-        start = take_slot(shard, list->empty, request, true);
+    struct span *partial = fresh == NULL ? list->partial.oldest : NULL;
+    struct span *empty = fresh == NULL ? list->empty : fresh;
+    struct span *span = partial != NULL ? partial : empty;
+    if (__builtin_expect(span != NULL, 1))
+        taken = take_slot(packed, shard, span, request, partial == NULL);
     lock_give(&shard->lock);
-    return start;
+    return taken;
 }
 
-static unsigned char *take_from_any(struct packed *packed, const struct request *request)
+static struct taken take_from_any(struct packed *packed, const struct packed_request *request)
 {
-    unsigned char *start = NULL;
-    for (size_t i = 0; i < PACKED_SHARDS && start == NULL; i++)
-        start = take_from_shard(&packed->shards[i], request);
-    return start;
+    struct taken taken = {NULL, 0};
+    for (size_t i = 0; i < PACKED_SHARDS && taken.span == NULL; i++)
+        taken = take_from_shard(packed, &packed->shards[i], NULL, request);
+    return taken;
 }
 
-/* Records for the slots of the smallest class that this span has held so far. They stay with the span. */
-static bool make_records(struct ref_alloc_heap *heap, struct span *span, struct layout_slots layout)
+/* Tables for the slots of the smallest class that this span has held so far. They stay with the span. */
+static bool make_tables(struct ref_alloc_heap *heap, struct span *span, uint32_t slot_count)
 {
-    if (span->slab != NULL && span->slab->capacity >= layout.slot_count)
+    struct slab *slab = &span->slab;
+    if (slab->capacity >= slot_count)
         return true;
-    size_t words = (layout.slot_count + WORD_BITS - 1) / WORD_BITS;
-    size_t words_at = (sizeof(struct slab) + sizeof(uint64_t) - 1) & ~(sizeof(uint64_t) - 1);
-    size_t slots_at = words_at + words * sizeof(uint64_t);
+    size_t words = words_for(slot_count);
+    size_t words_bytes = words <= SLAB_FEW_WORDS ? 0 : words * sizeof(uint64_t);
     unsigned char *piece =
-        metadata_take(&heap->metadata, slots_at + layout.slot_count * sizeof(struct slot));
+        metadata_take(&heap->metadata, words_bytes + slot_count * sizeof(struct slot));
     if (piece == NULL)
         return false;
-    struct slab *slab = (struct slab *)(void *)piece;
-    slab->free_words = (uint64_t *)(void *)(piece + words_at);
-    slab->slots = (struct slot *)(void *)(piece + slots_at);
-    slab->capacity = layout.slot_count;
-    span->slab = slab;
+    slab->free_words = words_bytes == 0 ? span->few_words : (uint64_t *)(void *)piece;
+    slab->slots = (struct slot *)(void *)(piece + words_bytes);
+    slab->capacity = (uint16_t)slot_count;
     return true;
 }
 
-static struct slab *make_slab(struct ref_alloc_heap *heap, unsigned shard, unsigned slot_class)
+static struct span *make_slab(struct ref_alloc_heap *heap, unsigned shard, unsigned slot_class)
 {
     struct span *span;
-    struct layout_slots layout = heap->packed.slots[slot_class];
+    uint32_t slot_count = heap->packed.slots[slot_class].slot_count;
     if (!heap_acquire_span(heap, 1, &span))
         return NULL;
-    if (!make_records(heap, span, layout)) {
+    if (!make_tables(heap, span, slot_count)) {
         int saved = errno;
         pool_release(&heap->pool, span);
         errno = saved;
         return NULL;
     }
-    struct slab *slab = span->slab;
-    slab->span = span;
-    slab->data = span->data;
-    slab->layout = layout;
+    struct slab *slab = &span->slab;
     slab->slot_class = (uint8_t)slot_class;
     slab->shard = (uint8_t)shard;
     slab->cursor = 0;
     slab->free_count = 0;
     slab->summary = 0;
-    memset(slab->slots, 0, layout.slot_count * sizeof(struct slot));
-    memset(slab->free_words, 0, (layout.slot_count + WORD_BITS - 1) / WORD_BITS * sizeof(uint64_t));
-    for (uint32_t index = 0; index < layout.slot_count; index++)
+    memset(slab->slots, 0, slot_count * sizeof(struct slot));
+    memset(slab->free_words, 0, words_for(slot_count) * sizeof(uint64_t));
+    for (uint32_t index = 0; index < slot_count; index++)
         mark_free(slab, index);
-    ANNOTATE_CLOSED(slab->data, span_bytes(span));
+    ANNOTATE_CLOSED(span->data, span_bytes(span));
     span_set_state(span, SPAN_SLAB);
-    return slab;
+    return span;
 }
 
-/* A slot of a new slab, which nobody else knows until this slot is taken. */
-static unsigned char *take_from_new(struct ref_alloc_heap *heap, unsigned shard_index,
-                                    const struct request *request)
+/* A slot of a new slab, else of another thread's. */
+static struct taken take_slowly(struct ref_alloc_heap *heap, unsigned shard,
+                                const struct packed_request *request)
 {
-    struct packed_shard *shard = &heap->packed.shards[shard_index];
-    struct slab *slab = make_slab(heap, shard_index, request->slot_class);
-    if (slab == NULL)
-        return NULL;
-    lock_take(&shard->lock);
-    unsigned char *start = take_slot(shard, slab, request, true);
-    lock_give(&shard->lock);
-    return start;
+    struct span *fresh = make_slab(heap, shard, request->slot_class);
+    if (fresh == NULL)
+        return take_from_any(&heap->packed, request);
+    return take_from_shard(&heap->packed, &heap->packed.shards[shard], fresh, request);
 }
 
 /* Threads are numbered in the order in which they first come here. */
@@ -283,56 +252,39 @@ static unsigned my_shard(void)
     return number - 1;
 }
 
-static bool make_request(const struct ref_alloc_heap *heap, size_t size_bytes, size_t align_bytes,
-                         struct request *request)
-{
-    *request = (struct request){.size_bytes = size_bytes, .align_bytes = align_bytes};
-    return size_bytes < heap->page_bytes &&
-           layout_slot_class(heap->page_bytes, size_bytes + heap->packed.canary_bytes, align_bytes,
-                             &request->slot_class);
-}
-
-bool packed_fits(const struct ref_alloc_heap *heap, size_t size_bytes, size_t align_bytes)
-{
-    struct request request;
-    return make_request(heap, size_bytes, align_bytes, &request);
-}
-
-static const char *return_slot(struct ref_alloc_heap *heap, struct slab *slab, uint32_t index);
+static const char *return_slot(struct ref_alloc_heap *heap, struct span *span, uint32_t index);
 
 /* The slot was zero when it was freed. If it isn't now, somebody used a stale pointer. */
-static const char *reject_written(struct ref_alloc_heap *heap, unsigned char *start)
+static const char *reject_written(struct ref_alloc_heap *heap, struct taken taken)
 {
-    uint32_t index;
-    struct slab *slab = pool_find(&heap->pool, start)->slab;
-    lock_take(&heap->packed.shards[slab->shard].lock);
-    wipe_bytes(start, slab->layout.slot_bytes);
-    slot_at(slab, start, &index);
-    surround(heap, start, slab->slots[index].size_bytes, slab->layout.slot_bytes);
-    return_slot(heap, slab, index);
+    struct span *span = taken.span;
+    size_t slot_bytes = layout_of(heap, span)->slot_bytes;
+    unsigned char *start = span->data + taken.index * slot_bytes;
+    lock_take(&heap->packed.shards[span->slab.shard].lock);
+    wipe_bytes(start, slot_bytes);
+    surround(heap, start, span->slab.slots[taken.index].size_bytes, slot_bytes);
+    return_slot(heap, span, taken.index);
     return REF_ALLOC_FATAL_WRITE_AFTER_FREE;
 }
 
-void *packed_allocate(struct ref_alloc_heap *heap, size_t size_bytes, size_t align_bytes,
+void *packed_allocate(struct ref_alloc_heap *heap, const struct packed_request *request,
                       const char **message)
 {
-    struct request request;
     unsigned shard = my_shard();
-    make_request(heap, size_bytes, align_bytes, &request);
-    unsigned char *start = take_from_shard(&heap->packed.shards[shard], &request);
-    if (start == NULL)
-        start = take_from_new(heap, shard, &request);
-    if (start == NULL)
-        start = take_from_any(&heap->packed, &request);
-    if (start == NULL)
-        return NULL;
-    size_t slot_bytes = heap->packed.slots[request.slot_class].slot_bytes;
+    struct taken taken = take_from_shard(&heap->packed, &heap->packed.shards[shard], NULL, request);
+    if (__builtin_expect(taken.span == NULL, 0)) {
+        taken = take_slowly(heap, shard, request);
+        if (taken.span == NULL)
+            return NULL;
+    }
+    size_t slot_bytes = heap->packed.slots[request->slot_class].slot_bytes;
+    unsigned char *start = taken.span->data + taken.index * slot_bytes;
     ANNOTATE_OPEN(start, slot_bytes);
-    if (!is_zero(start, slot_bytes)) {
-        *message = reject_written(heap, start);
+    if (__builtin_expect(!is_zero(start, slot_bytes), 0)) {
+        *message = reject_written(heap, taken);
         return NULL;
     }
-    surround(heap, start, size_bytes, slot_bytes);
+    surround(heap, start, request->size_bytes, slot_bytes);
     return start;
 }
 
@@ -343,91 +295,97 @@ void *packed_allocate(struct ref_alloc_heap *heap, size_t size_bytes, size_t ali
  * The shard is read before it is locked; a slab with a living secret never moves to another, and for any other
  * pointer the second look says so.
  */
-static const char *lock_slot(struct ref_alloc_heap *heap, struct span *span, const void *secret,
-                             struct slab **slab, uint32_t *index)
+static inline const char *lock_slot(struct ref_alloc_heap *heap, struct span *span,
+                                    const void *secret, uint32_t *index)
 {
-    *slab = span->slab;
-    unsigned shard_index = (*slab)->shard;
+    const char *message = NULL;
+    unsigned shard_index = span->slab.shard;
     struct lock *lock = &heap->packed.shards[shard_index].lock;
     lock_take(lock);
-    const char *message = NULL;
-    if (span_state(span) != SPAN_SLAB || (*slab)->shard != shard_index ||
-        !slot_at(*slab, secret, index))
+    if (span_state(span) != SPAN_SLAB || span->slab.shard != shard_index ||
+        !slot_at(heap, span, secret, index))
         message = REF_ALLOC_FATAL_BAD_POINTER;
-    else if (!(*slab)->slots[*index].live)
+    else if (!span->slab.slots[*index].live)
         message = REF_ALLOC_FATAL_DOUBLE_FREE;
-    if (message != NULL)
+    if (__builtin_expect(message != NULL, 0))
         lock_give(lock);
     return message;
 }
 
-/* The page goes back zero, whatever was written to its free slots through stale pointers. */
-static void give_up_slab(struct ref_alloc_heap *heap, struct slab *slab)
+static void unlock_slot(struct ref_alloc_heap *heap, const struct span *span)
 {
-    ANNOTATE_OPEN(slab->data, span_bytes(slab->span));
-    wipe_bytes(slab->data, span_bytes(slab->span));
-    ANNOTATE_CLOSED(slab->data, span_bytes(slab->span));
-    pool_release(&heap->pool, slab->span);
+    lock_give(&heap->packed.shards[span->slab.shard].lock);
+}
+
+/* The page goes back zero, whatever was written to its free slots through stale pointers. */
+static void give_up_slab(struct ref_alloc_heap *heap, struct span *span)
+{
+    ANNOTATE_OPEN(span->data, span_bytes(span));
+    wipe_bytes(span->data, span_bytes(span));
+    ANNOTATE_CLOSED(span->data, span_bytes(span));
+    int saved = errno;
+    pool_release(&heap->pool, span);
+    errno = saved;
 }
 
 /* Gives the lock as well. */
-static const char *return_slot(struct ref_alloc_heap *heap, struct slab *slab, uint32_t index)
+static const char *return_slot(struct ref_alloc_heap *heap, struct span *span, uint32_t index)
 {
-    struct packed_shard *shard = &heap->packed.shards[slab->shard];
-    struct slot *slot = &slab->slots[index];
-    unsigned char *start = slot_start(slab, index);
-    bool intact = slot_canary_intact(heap, slab, index);
-    ANNOTATE_OPEN(start, slab->layout.slot_bytes);
-    wipe_bytes(start, slab->layout.slot_bytes);
-    ANNOTATE_CLOSED(start, slab->layout.slot_bytes);
+    const struct layout_slots *layout = layout_of(heap, span);
+    struct packed_shard *shard = &heap->packed.shards[span->slab.shard];
+    struct slot *slot = &span->slab.slots[index];
+    unsigned char *start = span->data + (size_t)index * layout->slot_bytes;
+    bool intact = slot_canary_intact(heap, span, index);
+    ANNOTATE_OPEN(start, layout->slot_bytes);
+    wipe_bytes(start, layout->slot_bytes);
+    ANNOTATE_CLOSED(start, layout->slot_bytes);
     shard->live_secrets--;
     shard->live_bytes -= slot->size_bytes;
     slot->live = 0;
-    mark_free(slab, index);
-    struct slab *surplus = list_after_give(&shard->classes[slab->slot_class], slab);
-    if (surplus != NULL)
-        span_set_state(surplus->span, SPAN_TAKEN);
+    mark_free(&span->slab, index);
+    bool surplus =
+        list_after_give(&shard->classes[span->slab.slot_class], span, layout->slot_count);
+    if (surplus)
+        span_set_state(span, SPAN_TAKEN);
     lock_give(&shard->lock);
-    if (surplus != NULL)
-        give_up_slab(heap, surplus);
+    if (__builtin_expect(surplus, 0))
+        give_up_slab(heap, span);
     return intact ? NULL : REF_ALLOC_FATAL_OVERRUN;
 }
 
 const char *packed_free(struct ref_alloc_heap *heap, struct span *span, void *secret)
 {
-    struct slab *slab;
     uint32_t index;
-    const char *message = lock_slot(heap, span, secret, &slab, &index);
-    return message != NULL ? message : return_slot(heap, slab, index);
+    const char *message = lock_slot(heap, span, secret, &index);
+    return message != NULL ? message : return_slot(heap, span, index);
 }
 
 const char *packed_size(struct ref_alloc_heap *heap, struct span *span, const void *secret,
                         size_t *size_bytes, size_t *align_bytes)
 {
-    struct slab *slab;
     uint32_t index;
-    const char *message = lock_slot(heap, span, secret, &slab, &index);
+    const char *message = lock_slot(heap, span, secret, &index);
     if (message != NULL)
         return message;
-    *size_bytes = slab->slots[index].size_bytes;
-    *align_bytes = (size_t)1 << slab->slots[index].align_log2;
-    lock_give(&heap->packed.shards[slab->shard].lock);
+    *size_bytes = span->slab.slots[index].size_bytes;
+    *align_bytes = (size_t)1 << span->slab.slots[index].align_log2;
+    unlock_slot(heap, span);
     return NULL;
 }
 
-static bool resize_in_slot(struct ref_alloc_heap *heap, struct slab *slab, uint32_t index,
+static bool resize_in_slot(struct ref_alloc_heap *heap, struct span *span, uint32_t index,
                            size_t new_size_bytes)
 {
-    struct slot *slot = &slab->slots[index];
-    unsigned char *start = slot_start(slab, index);
-    size_t slot_bytes = slab->layout.slot_bytes, old_size_bytes = slot->size_bytes;
+    struct slot *slot = &span->slab.slots[index];
+    size_t slot_bytes = layout_of(heap, span)->slot_bytes, old_size_bytes = slot->size_bytes;
+    unsigned char *start = span->data + index * slot_bytes;
     if (new_size_bytes > slot_bytes || slot_bytes - new_size_bytes < heap->packed.canary_bytes)
         return false;
     size_t kept_bytes = old_size_bytes < new_size_bytes ? old_size_bytes : new_size_bytes;
     ANNOTATE_OPEN(start, slot_bytes);
     wipe_bytes(start + kept_bytes, slot_bytes - kept_bytes);
     surround(heap, start, new_size_bytes, slot_bytes);
-    heap->packed.shards[slab->shard].live_bytes += new_size_bytes - old_size_bytes;
+    heap->packed.shards[span->slab.shard].live_bytes += new_size_bytes - old_size_bytes;
     slot->size_bytes = (uint16_t)new_size_bytes;
     return true;
 }
@@ -435,15 +393,14 @@ static bool resize_in_slot(struct ref_alloc_heap *heap, struct slab *slab, uint3
 const char *packed_resize(struct ref_alloc_heap *heap, struct span *span, void *secret,
                           size_t new_size_bytes, bool *done)
 {
-    struct slab *slab;
     uint32_t index;
-    const char *message = lock_slot(heap, span, secret, &slab, &index);
+    const char *message = lock_slot(heap, span, secret, &index);
     if (message != NULL)
         return message;
-    if (!slot_canary_intact(heap, slab, index))
-        return return_slot(heap, slab, index);
-    *done = resize_in_slot(heap, slab, index, new_size_bytes);
-    lock_give(&heap->packed.shards[slab->shard].lock);
+    if (!slot_canary_intact(heap, span, index))
+        return return_slot(heap, span, index);
+    *done = resize_in_slot(heap, span, index, new_size_bytes);
+    unlock_slot(heap, span);
     return NULL;
 }
 
@@ -451,7 +408,9 @@ const char *packed_resize(struct ref_alloc_heap *heap, struct span *span, void *
 
 void packed_open(struct packed *packed, size_t page_bytes, bool without_canary)
 {
+    packed->page_bytes = page_bytes;
     packed->canary_bytes = without_canary ? 0 : LAYOUT_MIN_CANARY_BYTES;
+    packed->largest_bytes = page_bytes / 2 - packed->canary_bytes;
     for (unsigned i = 0; i < LAYOUT_SLOT_CLASSES; i++)
         packed->slots[i] = layout_slots(page_bytes, i);
 }
@@ -461,24 +420,24 @@ void packed_adopt(struct packed *packed)
     memset(packed->shards, 0, sizeof(packed->shards));
 }
 
-static struct slab *detach_empty(struct packed_shard *shard, unsigned slot_class)
+static struct span *detach_empty(struct packed_shard *shard, unsigned slot_class)
 {
     lock_take(&shard->lock);
-    struct slab *slab = shard->classes[slot_class].empty;
+    struct span *span = shard->classes[slot_class].empty;
     shard->classes[slot_class].empty = NULL;
-    if (slab != NULL)
-        span_set_state(slab->span, SPAN_TAKEN);
+    if (span != NULL)
+        span_set_state(span, SPAN_TAKEN);
     lock_give(&shard->lock);
-    return slab;
+    return span;
 }
 
 bool packed_surrender_empty(struct ref_alloc_heap *heap)
 {
     for (size_t i = 0; i < PACKED_SHARDS; i++) {
         for (unsigned slot_class = 0; slot_class < LAYOUT_SLOT_CLASSES; slot_class++) {
-            struct slab *slab = detach_empty(&heap->packed.shards[i], slot_class);
-            if (slab != NULL) {
-                give_up_slab(heap, slab);
+            struct span *span = detach_empty(&heap->packed.shards[i], slot_class);
+            if (span != NULL) {
+                give_up_slab(heap, span);
                 return true;
             }
         }
@@ -503,51 +462,58 @@ struct census {
     size_t live_bytes[PACKED_SHARDS];
 };
 
-static bool validate_slot(const struct ref_alloc_heap *heap, const struct slab *slab,
+static bool validate_free_slot(unsigned char *start, size_t slot_bytes)
+{
+    ANNOTATE_OPEN(start, slot_bytes);
+    bool zero = is_zero(start, slot_bytes);
+    ANNOTATE_CLOSED(start, slot_bytes);
+    return zero;
+}
+
+static bool validate_slot(const struct ref_alloc_heap *heap, const struct span *span,
                           uint32_t index, struct census *census)
 {
-    bool is_free = slab->free_words[index / WORD_BITS] >> index % WORD_BITS & 1;
+    const struct slab *slab = &span->slab;
     const struct slot *slot = &slab->slots[index];
+    size_t slot_bytes = layout_of(heap, span)->slot_bytes;
+    unsigned char *start = span->data + index * slot_bytes;
+    bool is_free = slab->free_words[index / WORD_BITS] >> index % WORD_BITS & 1;
     if (is_free == (slot->live != 0))
         return false;
-    if (is_free) {
-        ANNOTATE_OPEN(slot_start(slab, index), slab->layout.slot_bytes);
-        bool zero = is_zero(slot_start(slab, index), slab->layout.slot_bytes);
-        ANNOTATE_CLOSED(slot_start(slab, index), slab->layout.slot_bytes);
-        return zero;
-    }
+    if (is_free)
+        return validate_free_slot(start, slot_bytes);
     census->live_secrets[slab->shard]++;
     census->live_bytes[slab->shard] += slot->size_bytes;
-    bool intact = slot_canary_intact(heap, slab, index);
-    ANNOTATE_CLOSED(slot_start(slab, index) + slot->size_bytes,
-                    slab->layout.slot_bytes - slot->size_bytes);
+    bool intact = slot_canary_intact(heap, span, index);
+    ANNOTATE_CLOSED(start + slot->size_bytes, slot_bytes - slot->size_bytes);
     return intact;
 }
 
-static bool is_listed(const struct packed_class *list, const struct slab *slab)
+static bool is_queued(const struct span_queue *queue, const struct span *span)
 {
-    for (const struct slab *other = list->first; other != NULL; other = other->next)
-        if (other == slab)
+    for (const struct span *other = queue->oldest; other != NULL; other = other->younger)
+        if (other == span)
             return true;
     return false;
 }
 
-static bool validate_slab(struct ref_alloc_heap *heap, const struct slab *slab,
+static bool validate_slab(struct ref_alloc_heap *heap, const struct span *span,
                           struct census *census)
 {
+    const struct slab *slab = &span->slab;
     const struct packed_class *list = &heap->packed.shards[slab->shard].classes[slab->slot_class];
-    uint32_t free_count = 0;
-    for (uint32_t index = 0; index < slab->layout.slot_count; index++) {
-        if (!validate_slot(heap, slab, index, census))
+    uint32_t free_count = 0, slot_count = layout_of(heap, span)->slot_count;
+    for (uint32_t index = 0; index < slot_count; index++) {
+        if (!validate_slot(heap, span, index, census))
             return false;
         free_count += slab->slots[index].live == 0;
     }
-    for (uint32_t word = 0; word <= (slab->layout.slot_count - 1) / WORD_BITS; word++)
+    for (size_t word = 0; word < words_for(slot_count); word++)
         if ((slab->free_words[word] != 0) != (slab->summary >> word & 1))
             return false;
-    bool empty = free_count == slab->layout.slot_count, partial = free_count != 0 && !empty;
-    return free_count == slab->free_count && empty == (list->empty == slab) &&
-           partial == is_listed(list, slab);
+    bool empty = free_count == slot_count, partial = free_count != 0 && !empty;
+    return free_count == slab->free_count && empty == (list->empty == span) &&
+           partial == is_queued(&list->partial, span);
 }
 
 bool packed_validate(struct ref_alloc_heap *heap)
@@ -559,7 +525,7 @@ bool packed_validate(struct ref_alloc_heap *heap)
             continue;
         for (size_t i = 0; i < chunk->layout.span_count; i++)
             if (span_state(&chunk->spans[i]) == SPAN_SLAB &&
-                !validate_slab(heap, chunk->spans[i].slab, &census))
+                !validate_slab(heap, &chunk->spans[i], &census))
                 return false;
     }
     for (size_t i = 0; i < PACKED_SHARDS; i++)

@@ -1,7 +1,7 @@
 /*
  * packed.h - the placement that puts many secrets into one locked page. layout.h has the picture.
  *
- * What is known about a slab lies elsewhere (struct slab, in metadata), out of reach of any overrun:
+ * What is known about a slab lies elsewhere (struct slab, and the tables below, in metadata), out of reach of any overrun:
  *
  *     free words    1 bit for each slot, set if free        summary   1 bit for each word that is not zero
  *     slot records  size, alignment and life of each slot
@@ -27,18 +27,17 @@
 
 #include "layout.h"
 #include "lock.h"
+#include "pool.h"
 
 #pragma GCC visibility push(hidden)
 
 #define PACKED_SHARDS 8 /* a power of two */
 
 struct ref_alloc_heap;
-struct slab;
-struct span;
 
 struct packed_class {
-    struct slab *first, *last; /* partial slabs */
-    struct slab *empty;
+    struct span_queue partial;
+    struct span *empty;
 };
 
 struct packed_shard {
@@ -49,7 +48,9 @@ struct packed_shard {
 } __attribute__((aligned(128))); /* two cache lines: the processor fetches them in pairs */
 
 struct packed {
-    size_t canary_bytes; /* at least, of each slot */
+    size_t page_bytes;
+    size_t largest_bytes; /* no secret beyond this fits into a slot */
+    size_t canary_bytes;  /* at least, of each slot */
     struct layout_slots slots[LAYOUT_SLOT_CLASSES];
     struct packed_shard shards[PACKED_SHARDS];
 };
@@ -58,10 +59,30 @@ void packed_open(struct packed *packed, size_t page_bytes, bool without_canary);
 /* In a forked child: no slab is the child's. */
 void packed_adopt(struct packed *packed);
 
-/* Whether a slot exists for this. */
-bool packed_fits(const struct ref_alloc_heap *heap, size_t size_bytes, size_t align_bytes);
-/* NULL and errno; or NULL and the message for `fatal`. Only if packed_fits. */
-void *packed_allocate(struct ref_alloc_heap *heap, size_t size_bytes, size_t align_bytes,
+struct packed_request {
+    size_t size_bytes;
+    size_t align_bytes;
+    unsigned slot_class;
+};
+
+/* false: there is no slot for this. */
+static inline bool packed_request(const struct packed *packed, size_t size_bytes,
+                                  size_t align_bytes, struct packed_request *request)
+{
+    size_t needed_bytes = size_bytes + packed->canary_bytes;
+    request->size_bytes = size_bytes;
+    request->align_bytes = align_bytes;
+    if (size_bytes > packed->largest_bytes)
+        return false;
+    if (needed_bytes - 1 >= LAYOUT_SMALL_LIMIT_BYTES || align_bytes > LAYOUT_SLOT_STEP_BYTES)
+        return layout_slot_class(packed->page_bytes, needed_bytes, align_bytes,
+                                 &request->slot_class);
+    request->slot_class = layout_small_class(needed_bytes);
+    return true;
+}
+
+/* NULL and errno; or NULL and the message for `fatal`. */
+void *packed_allocate(struct ref_alloc_heap *heap, const struct packed_request *request,
                       const char **message);
 /* Each returns the message for `fatal`, or NULL. */
 const char *packed_free(struct ref_alloc_heap *heap, struct span *span, void *secret);

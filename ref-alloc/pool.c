@@ -5,35 +5,10 @@
 
 #include "annotate.h"
 #include "os.h"
+#include "queue.h"
 #include "wipe.h"
 
-/* ---- queues: first in, first out. The pool's lock is held. ---- */
-
-static void push(struct span_queue *queue, struct span *span)
-{
-    span->older = queue->youngest;
-    span->younger = NULL;
-    if (queue->youngest != NULL)
-        queue->youngest->younger = span;
-    else
-        queue->oldest = span;
-    queue->youngest = span;
-    queue->length++;
-}
-
-static struct span *pop(struct span_queue *queue)
-{
-    struct span *span = queue->oldest;
-    if (span == NULL)
-        return NULL;
-    queue->oldest = span->younger;
-    if (queue->oldest != NULL)
-        queue->oldest->older = NULL;
-    else
-        queue->youngest = NULL;
-    queue->length--;
-    return span;
-}
+/* ---- queues ---- */
 
 static size_t queue_index(size_t pages)
 {
@@ -51,14 +26,14 @@ static void push_locked(struct pool *pool, struct span_queue *queue, struct span
     lock_take(&pool->lists.lock);
     span_set_state(span, state);
     span->stamp = ++pool->lists.stamp;
-    push(queue, span);
+    queue_push(queue, span);
     lock_give(&pool->lists.lock);
 }
 
 static struct span *pop_locked(struct pool *pool, struct span_queue *queue)
 {
     lock_take(&pool->lists.lock);
-    struct span *span = pop(queue);
+    struct span *span = queue_pop(queue);
     if (span != NULL)
         span_set_state(span, SPAN_TAKEN);
     lock_give(&pool->lists.lock);
@@ -216,7 +191,7 @@ static struct span *pop_oldest_resting(struct pool *pool)
         if (queue->length != 0 && (found == NULL || queue->oldest->stamp < found->oldest->stamp))
             found = queue;
     }
-    struct span *span = found == NULL ? NULL : pop(found);
+    struct span *span = found == NULL ? NULL : queue_pop(found);
     if (span != NULL)
         span_set_state(span, SPAN_TAKEN);
     lock_give(&pool->lists.lock);
@@ -369,7 +344,7 @@ static struct span *take_rested(struct pool *pool, size_t pages)
     struct span *span = NULL;
     lock_take(&pool->lists.lock);
     if (queue->length > pool->policy.quarantine_spans) {
-        span = pop(queue);
+        span = queue_pop(queue);
         if (span != NULL)
             span_set_state(span, SPAN_TAKEN);
     }

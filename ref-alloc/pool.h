@@ -43,20 +43,37 @@
 enum span_state { SPAN_BLANK, SPAN_TAKEN, SPAN_LIVE, SPAN_SLAB, SPAN_RESTING, SPAN_STUCK };
 
 struct chunk;
-struct slab;
+struct slot;
 
+/* What packed.c knows about a span that is a slab. It is here so that it shares cache lines. */
+struct slab {
+    uint64_t summary;     /* which of the free words are not zero */
+    uint64_t *free_words; /* which slots are free */
+    struct slot *slots;
+    uint16_t free_count;
+    uint16_t cursor;   /* the slot after the one handed out last */
+    uint16_t capacity; /* slots that there is room for in the two tables */
+    uint8_t slot_class;
+    uint8_t shard;
+};
+
+#define SLAB_FEW_WORDS 2
+
+/* The first line is all that most calls need to look at. */
 struct span {
-    struct span *older, *younger; /* in the one queue that holds it */
     struct chunk *chunk;
     unsigned char *data;
-    uint64_t stamp; /* when it began to rest: which of several queues has the oldest */
     _Atomic uint32_t state;
     uint8_t access;     /* of the data pages: enum os_access, or unknown */
     uint8_t align_log2; /* LIVE: what was asked for */
     bool soiled;        /* STUCK: may still hold secret bytes */
-    size_t size_bytes;  /* LIVE: what was asked for */
-    struct slab *slab;  /* SLAB: what lies in it; kept for the next time */
-};
+    struct slab slab;
+    size_t size_bytes; /* LIVE: what was asked for */
+
+    struct span *older, *younger; /* in the one queue that holds it */
+    uint64_t stamp; /* when it began to rest: which of several queues has the oldest */
+    uint64_t few_words[SLAB_FEW_WORDS]; /* the free words of a slab that needs no more */
+} __attribute__((aligned(64)));
 
 struct chunk {
     struct chunk *next;  /* all chunks of the heap */
