@@ -4,6 +4,7 @@
  * a mapping made before the program starts: no memory call is made while one grows.
  */
 #include <errno.h>
+#include <sys/resource.h>
 
 #include "machine.h"
 
@@ -28,12 +29,22 @@ static bool member_add(struct machine *m, size_t size_bytes)
     return true;
 }
 
+/* `full` is over, too, when twice the lock limit has been handed out: an allocator that said no
+ * neither at the limit nor at its double never will. */
+static size_t enough_to_be_full(size_t size_bytes)
+{
+    struct rlimit limit = {0};
+    (void)getrlimit(RLIMIT_MEMLOCK, &limit);
+    rlim_t count = size_bytes == 0 ? MODEL_CROWD_FULL_MAX : limit.rlim_cur / size_bytes * 2 + 2;
+    return count < MODEL_CROWD_FULL_MAX ? (size_t)count : MODEL_CROWD_FULL_MAX;
+}
+
 void machine_crowd(struct machine *m)
 {
     size_t size_bytes = (size_t)m->event.size_bytes;
     size_t room = MODEL_CROWD_MAX - m->shadow.crowd_count;
-    size_t wanted =
-        m->operation->arg == MODEL_CROWD_FULL ? MODEL_CROWD_MAX : (size_t)1 << m->operation->arg;
+    size_t wanted = m->operation->arg == MODEL_CROWD_FULL ? enough_to_be_full(size_bytes)
+                                                          : (size_t)1 << m->operation->arg;
     if (room == 0) {
         machine_skipped(m);
         return;
