@@ -89,7 +89,8 @@ static const char *const guarded_claims[] = {
     "guard-after",     /* head: "[guard][canary ... secret][guard]", "a touch past the end traps" */
     "guard-before",    /* the same picture */
     "states",          /* ref_alloc_protect */
-#define GUARDED_ONLY 3 /* what follows holds for both placements */
+    "underrun-caught", /* head: "checked canary on its borders"; packed has it on the far one only */
+#define GUARDED_ONLY 4 /* what follows holds for both placements */
     "locked",          /* head: "locked in memory [...] before the caller gets the pointer" */
     "no-swap",         /* head: "locked in memory (never swapped)" */
     "no-dump",         /* head: "left out of core files" */
@@ -108,8 +109,7 @@ static const char *const guarded_claims[] = {
     "alignment",       /* ref_alloc_allocate, ref_alloc_aligned */
     "double-free",     /* ref_alloc_free: "fatal, before anything is changed" */
     "bad-free",        /* the same */
-    "overrun-caught",  /* head: "a guard page or a checked canary on its borders" */
-    "underrun-caught", /* the same */
+    "overrun-caught",  /* ref_alloc_free: OVERRUN */
     "use-after-free",  /* head: "overwritten with zeros"; REF_ALLOC_FATAL_WRITE_AFTER_FREE */
     "zero-on-close",   /* ref_alloc_close: "wipes every secret that is still alive" */
     "threads",         /* head, Threads */

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -549,6 +550,10 @@ static int run(const char *control, bool (*check)(void), bool keep_capabilities)
     assert_true(child >= 0);
     if (child == 0) {
         alarm(60);
+        /* cmocka's own would go on with the next test, in this child */
+        signal(SIGSEGV, SIG_DFL);
+        signal(SIGBUS, SIG_DFL);
+        signal(SIGABRT, SIG_DFL);
         if (!keep_capabilities)
             drop_capabilities();
         page = (size_t)sysconf(_SC_PAGESIZE);

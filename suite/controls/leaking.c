@@ -21,6 +21,7 @@
 #define MARGIN_BYTES ((size_t)1 << 20) /* of arena before the first and after the last secret */
 #define HEADER_BYTES ((size_t)16)
 #define MISALIGNED_BYTES ((size_t)1)
+#define CHANGED 1
 
 static unsigned char *arena;
 static size_t next_byte, total_bytes;
@@ -39,6 +40,13 @@ static bool in_arena(const unsigned char *p, size_t n)
 static size_t stride_bytes(size_t n)
 {
     return (n + HEADER_BYTES + MISALIGNED_BYTES + 15) & ~(size_t)15;
+}
+
+/* Changes one byte; or changes it back. The header says which. */
+static void change(unsigned char *p)
+{
+    p[0] ^= 0xff;
+    p[-(ptrdiff_t)HEADER_BYTES] ^= CHANGED;
 }
 
 static int leaking_open(const struct secret_config *config, void **context)
@@ -80,6 +88,7 @@ static void *leaking_alloc(void *context, size_t n)
      * guard-after, guard-before, overrun-caught, underrun-caught: there is nothing beside a secret
      * but the next one. */
     unsigned char *p = arena + next_byte + HEADER_BYTES + MISALIGNED_BYTES;
+    p[-(ptrdiff_t)HEADER_BYTES] = 0;
     next_byte += stride;
     total_bytes += n;
     /* fresh: what was freed last shows in what is handed out next. */
@@ -96,10 +105,13 @@ static void leaking_free(void *context, void *secret, size_t n)
         return;
     souvenir_bytes = n < sizeof souvenir ? n : sizeof souvenir;
     memcpy(souvenir, p, souvenir_bytes);
-    /* neighbour: one byte of the secret that lies behind it is changed. */
+    /* neighbour: the first byte of the secret that lies behind it is changed, as long as that one
+     * lives: what is seen of it when it is freed in its turn is for other promises to judge. */
+    if (in_arena(p - HEADER_BYTES, HEADER_BYTES) && p[-(ptrdiff_t)HEADER_BYTES] == CHANGED)
+        change(p);
     unsigned char *neighbour = p + stride_bytes(n);
-    if (in_arena(neighbour, 1))
-        *neighbour = (unsigned char)(*neighbour + 0x5b);
+    if (in_arena(neighbour - HEADER_BYTES, HEADER_BYTES + 1))
+        change(neighbour);
     /* zero-on-free, all-zero, use-after-free: and that is all: the secret stays as it was, where it
      * was. */
 }
