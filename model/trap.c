@@ -2,13 +2,15 @@
 /*
  * trap.c: the signal handlers behind trap.h.
  *
- * The handlers run with SA_NODEFER, so no signal is blocked while they run, and jumping out of them
- * needs no mask to be restored: a sigsetjmp that saves none costs no system call.
+ * A sigsetjmp that saves the signal mask costs a system call each time, so ours save none; whoever
+ * jumps out of a handler puts back the mask of the moment of the fault, which is in the context.
+ * (SA_NODEFER alone is not enough: TSan runs every handler with all signals blocked.)
  */
 #include "trap.h"
 
 #include <stdatomic.h>
 #include <string.h>
+#include <ucontext.h>
 
 static const int signals[TRAP_SIGNALS] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGTRAP};
 #define SIGNALS_OF_ACCESS 2u /* the first ones of them */
@@ -26,23 +28,29 @@ static void signal_default(int number)
     sigaction(number, &action, NULL);
 }
 
+/* Leaves the handler for a frame's landing place. */
+static _Noreturn void jump(sigjmp_buf landing, const void *context)
+{
+    sigprocmask(SIG_SETMASK, &((const ucontext_t *)context)->uc_sigmask, NULL);
+    siglongjmp(landing, 1);
+}
+
 static void handle(int number, siginfo_t *info, void *context)
 {
     struct trap_frame *frame = frame_here;
     struct trap_fault fault = {
         .signal = number, .code = info->si_code, .address = (uintptr_t)info->si_addr};
-    (void)context;
     if (number != SIGSEGV && number != SIGBUS && number != SIGILL && number != SIGFPE)
         fault.address = 0; /* si_addr is then another field of a union */
     if (frame != NULL && frame->probing) {
         frame->probing = 0;
         frame->fault = fault;
-        siglongjmp(frame->probe, 1);
+        jump(frame->probe, context);
     }
     /* A crash while the death is being reported must not be caught again. */
     signal_default(number);
     if (reporter.death != NULL && reporter.death(reporter.arg, &fault) && frame != NULL)
-        siglongjmp(frame->bottom, 1);
+        jump(frame->bottom, context);
     /* A fault happens again on return and kills; a signal that was sent has to be sent again. */
     if (info->si_code <= 0)
         raise(number);

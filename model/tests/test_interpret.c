@@ -582,7 +582,7 @@ static void the_baton_changes_threads(void **unused)
 static void the_shadow_speaks_through_the_host(void **unused)
 {
     (void)unused;
-    toy.misplace_bytes = (size_t)-8;
+    toy.misplace_bytes = 8;
     toy_run(&toy_table, "open\nalloc s0 8\n");
     assert_string_equal(record.promise, "alignment");
     assert_int_equal(record.violated_at, 1);

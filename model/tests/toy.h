@@ -20,7 +20,7 @@ struct toy {
     /* knobs */
     enum toy_bad bad;      /* what a free of something unknown leads to */
     size_t room;           /* so many may be alive; more: ENOMEM */
-    size_t misplace_bytes; /* added to each address */
+    size_t misplace_bytes; /* taken off each address */
     int refuse_errno;      /* with which a refusal comes */
     bool own_handlers;     /* open installs signal handlers of its own */
     bool crash_in_child;   /* alloc crashes in a process other than the one that opened */
