@@ -1,0 +1,74 @@
+"""docs/bring-your-allocator.md does what it says: its code is compiled by its commands, verified, and answered as shown."""
+
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+
+import pytest
+
+BUILD = pathlib.Path(os.environ["STRONGROOM_BUILD"])
+SOURCE = pathlib.Path(os.environ["STRONGROOM_SOURCE"])
+PAGE = (SOURCE / "docs" / "bring-your-allocator.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{re.escape(language)}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def commands(source):
+    """The lines of the one sh block that compiles that source file, as words."""
+    block = next(block for block in blocks("sh") if source in block)
+    return [shlex.split(line) for line in block.splitlines()]
+
+
+def build(source, language, where):
+    """Follows the page to the letter, in a folder that has contract/ as the root of the project has."""
+    (code,) = blocks(language)
+    (where / source).write_text(code, encoding="utf-8")
+    (where / "contract").symlink_to(SOURCE / "contract")
+    compile_command, verify_command = commands(source)
+    if not shutil.which(compile_command[0]):
+        pytest.skip(f"{compile_command[0]} is not installed")
+    done = subprocess.run([*compile_command, "-Wall", "-Wextra"], cwd=where, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    return verify_command
+
+
+def verify(verify_command, where):
+    assert verify_command[:2] == ["./dev", "verify"]
+    done = subprocess.run(
+        [BUILD / "strongroom", *verify_command[1:], "--json", "out.json"], cwd=where, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (subject,) = json.loads((where / "out.json").read_text(encoding="utf-8"))["subjects"]
+    return {verdict["promise"]: verdict["verdict"] for verdict in subject["verdicts"]}
+
+
+def test_the_smallest_adapter_is_what_the_page_says(tmp_path):
+    seen = verify(build("tiny.c", "c", tmp_path), tmp_path)
+    (shown,) = blocks("text")
+    pattern = r"^  (holds|broken|not offered|not observable here) +([a-z-]+)"
+    rows = {promise: verdict for verdict, promise in re.findall(pattern, shown, re.MULTILINE)}
+    assert len(rows) >= 10
+    assert {promise: seen[promise] for promise in rows} == rows
+
+
+def test_the_class_verifies(tmp_path):
+    seen = verify(build("vault.cc", "cpp", tmp_path), tmp_path)
+    assert seen["accounting"] == seen["all-zero"] == "holds"
+
+
+def test_the_table_names_each_optional_entry():
+    header = (SOURCE / "contract" / "strongroom.h").read_text(encoding="utf-8")
+    optional = header.split("- optional */")[1].split("};")[0]
+    entries = set(re.findall(r"\(\*(\w+)\)", optional))
+    assert entries and entries == set(re.findall(r"^\| `(\w+)` \|", PAGE.split("optional entries add")[1], re.MULTILINE))
+
+
+def test_the_table_names_each_flag():
+    header = (SOURCE / "contract" / "strongroom.h").read_text(encoding="utf-8")
+    assert set(re.findall(r"#define (SECRET_ALLOC_\w+)", header)) <= set(re.findall(r"SECRET_ALLOC_\w+", PAGE))
