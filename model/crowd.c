@@ -29,13 +29,12 @@ static bool member_add(struct machine *m, size_t size_bytes)
     return true;
 }
 
-/* `full` is over, too, when twice the lock limit has been handed out: an allocator that said no
- * neither at the limit nor at its double never will. */
+/* `full` is over, too, when more bytes have been handed out than the limit lets one lock. */
 static size_t enough_to_be_full(size_t size_bytes)
 {
     struct rlimit limit = {0};
     (void)getrlimit(RLIMIT_MEMLOCK, &limit);
-    rlim_t count = size_bytes == 0 ? MODEL_CROWD_FULL_MAX : limit.rlim_cur / size_bytes * 2 + 2;
+    rlim_t count = size_bytes == 0 ? MODEL_CROWD_FULL_MAX : limit.rlim_cur / size_bytes + 1;
     return count < MODEL_CROWD_FULL_MAX ? (size_t)count : MODEL_CROWD_FULL_MAX;
 }
 

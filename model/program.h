@@ -30,7 +30,7 @@
 #define MODEL_SLOTS 32u              /* named secrets s0..s31 */
 #define MODEL_OPERATIONS_MAX 1024u   /* in one program; more are dropped when bytes are read */
 #define MODEL_CROWD_MAX 131072u      /* secrets in the crowd: many at once, without names */
-#define MODEL_CROWD_FULL_MAX 16384u  /* as many are enough for `full` */
+#define MODEL_CROWD_FULL_MAX 1152u   /* `full` adds no more than that */
 #define MODEL_SIZE_TABLE_ENTRIES 64u /* sizes that `table:0` to `table:63` stand for */
 
 /* struct model_program.flags */
@@ -95,8 +95,8 @@ enum model_code {
 
     /* many secrets */
     MODEL_CROWD,      /* crowd SIZE COUNT|full  allocate and fill up to COUNT more secrets, until
-                        *   alloc says no; full: no other bound than twice the lock limit, and
-                        *   MODEL_CROWD_FULL_MAX; arg: log2 of COUNT, 255: full                  */
+                        *   alloc says no; full: or until these are more bytes than the lock
+                        *   limit, MODEL_CROWD_FULL_MAX at most; arg: log2 of COUNT, 255: full   */
     MODEL_CROWD_LOOK, /* crowd-look             are all of them there, whole, locked            */
     MODEL_CROWD_FREE, /* crowd-free first|last|every-other  all of them from that end, or half  */
 

@@ -56,6 +56,13 @@ struct promise {
     /* Judges one case that ran to its end (a subject that crashed or hung was judged already).
      * Fills evidence->summary and adds to evidence->details. */
     enum finding (*judge)(const struct case_run *run, struct evidence *evidence);
+    /* Only some of its programs can show it broken: at least one, not each, must be seen broken on
+     * the positive control. */
+    bool control_partly;
+    /* What else the controls must have shown for the observers to be trusted; NULL: nothing. On
+     * false, why holds one line. */
+    bool (*controls)(const struct evidence *positive, const struct evidence *negative, char *why,
+                     size_t why_bytes);
 };
 
 /* All promises, core first, in the order of the design; NULL-terminated. */

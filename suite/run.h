@@ -8,6 +8,8 @@
 #include "promise.h"
 #include "result.h"
 
+#define DEFAULT_TIMEOUT_MS 5000u /* for one case, which takes some milliseconds */
+
 struct run_settings {
     const char *const *subjects; /* names, library names or paths of .so; NULL-terminated.
                                   * NULL: every subject that was found */

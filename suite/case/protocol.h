@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * protocol.h: what supervisor and case say to each other, over one SOCK_SEQPACKET pair.
+ *
+ *   supervisor                         case
+ *   START (+ program, filter, fds) -->
+ *                                  <-- HELLO (+ fds: its own mem, smaps, status, pagemap, listener)
+ *                                  <-- LOADED, or REFUSED (the table is wrong)
+ *                                  <-- BEGIN, PLANTED, CHECK, FAULT, CHILD, END, VIOLATED ...
+ *                                  <-- FINISHED
+ *
+ * The case waits for a reply to each message: it stands still while the supervisor looks. Both ends
+ * are built together, so structs are passed as they are.
+ */
+#ifndef SUITE_CASE_PROTOCOL_H
+#define SUITE_CASE_PROTOCOL_H
+
+#include <limits.h>
+
+#include "model/interpret.h"
+
+#define CASE_SOCKET_FD 3  /* in the case, from its start */
+#define CASE_EXIT_LOST 97 /* the case's exit status when its socket is gone */
+#define CASE_FDS_MAX 8
+
+/* The pool of secret bytes: a memfd that the case reads and never maps. Fill number k lies behind
+ * fill k-1, from a random start on, wrapping at the end. */
+#define CASE_POOL_BYTES ((size_t)4 << 20)
+
+/* A value in the data segment of the case, by which the supervisor sees that it reads the right
+ * memory: a descriptor that reads nothing must not pass for memory that holds nothing. */
+#define CASE_MARKER UINT64_C(0x5ec5e77a11c0ffee)
+
+enum case_start_flag {
+    CASE_DESCRIBE = 1,  /* load, describe the variants, finish */
+    CASE_VERBOSE = 2    /* leave stderr alone */
+};
+
+struct case_start {
+    uint32_t flags;
+    uint32_t program_bytes; /* follow this struct */
+    uint32_t filter_bytes;  /* follow the program: struct sock_filter[]; 0: no filter */
+    uint64_t pool_start;
+    char variant[64];
+    char path[PATH_MAX];
+};
+
+enum case_kind {
+    CASE_HELLO = 1,
+    CASE_LOADED,    /* the subject is loaded; no entry was called yet */
+    CASE_REFUSED,   /* it cannot be used: text */
+    CASE_VARIANT,   /* CASE_DESCRIBE: one variant, in variant */
+    CASE_BEGIN,     /* an operation begins: operation, event as far as known */
+    CASE_END,       /* it ended: operation, event; pool_offset: where the next secret begins */
+    CASE_CHECK,     /* are the bytes at address those of fill? reply: 1 or 0 */
+    CASE_PLANTED,   /* fill was planted: address, size, offset in the pool; not in a crowd */
+    CASE_FAULT,     /* fail or heal: reply 1, or 0: cannot be done here */
+    CASE_CHILD,     /* a forked child shows itself (+ fd of its mem) */
+    CASE_VIOLATED,  /* the shadow model: promise, text */
+    CASE_RELEASE,   /* the ledger saw memory being given back: call, address, size */
+    CASE_FINISHED,
+    CASE_FAILED     /* the harness itself failed: text */
+};
+
+/* CASE_HELLO: which descriptor is where among those passed; -1: could not be opened */
+enum case_fd { CASE_FD_MEM, CASE_FD_SMAPS, CASE_FD_STATUS, CASE_FD_PAGEMAP, CASE_FD_LISTENER };
+
+struct case_variant {
+    char name[64], library[64], version[64];
+    uint32_t flags, entries, claims_count;
+    uint64_t min_align;
+    char claims[MODEL_CLAIMS_MAX][MODEL_CLAIM_BYTES];
+};
+
+struct case_message {
+    uint32_t kind;
+    uint32_t op_index;
+    struct model_operation operation;
+    struct model_event event;
+    /* CHECK, PLANTED, RELEASE, HELLO (address of the marker) */
+    uint64_t address, size_bytes, pool_offset;
+    uint32_t fill;
+    int32_t call; /* RELEASE: system call number; FAULT: enum model_call */
+    /* FAULT */
+    uint32_t nth, after, on;
+    int32_t error;
+    int32_t fds[CASE_FDS_MAX]; /* HELLO: index into the descriptors passed, or -1 */
+    int32_t listener_errno;    /* HELLO: why there is no listener */
+    char promise[MODEL_CLAIM_BYTES];
+    char text[192];
+};
+
+struct case_reply {
+    uint64_t value;
+};
+
+#endif

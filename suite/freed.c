@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* freed.c: what was seen of freed memory. */
+#include "suite/freed.h"
+
+#include <inttypes.h>
+
+/* Four rounds on s1, between two that stay, all usable bytes planted. */
+void freed_plan(struct plan *p)
+{
+    plan_sweep(p, "open\n"
+                  "alloc s0 n\nalloc s1 n\nalloc s2 n\n"
+                  "fill s0\nfill s1 usable\nfill s2\n"
+                  "free s1\n"
+                  "alloc s1 n\nfill s1 usable\nfree s1\n"
+                  "alloc s1 n\nfill s1 usable\nfree s1\n"
+                  "alloc s1 n\nfill s1 usable\nfree s1\n"
+                  "free s0\nfree s2\n");
+}
+
+static bool shows_freed_bytes(const struct seen *seen)
+{
+    return seen->kind == SEEN_BYTES || seen->kind == SEEN_RELEASE;
+}
+
+static void note_bytes(const struct seen *seen, struct evidence *evidence)
+{
+    note_text(evidence, "where", seen->bytes.where);
+    note_address(evidence, "address", seen->bytes.address);
+    note_number(evidence, "size_bytes", seen->bytes.size_bytes);
+    note_number(evidence, "windows", seen->bytes.dead_windows);
+    note_number(evidence, "op_index", seen->op_index);
+}
+
+static void say_leak(const struct seen *seen, struct evidence *evidence)
+{
+    const struct seen_bytes *bytes = &seen->bytes;
+    say(evidence,
+        "secret bytes left: %s%" PRIu64 " runs of 8, the first at 0x%" PRIx64
+        ", byte %" PRIu64 " of the secret (%s %s)",
+        bytes->dead_windows >= 4096 ? "over " : "", bytes->dead_windows, bytes->dead_address,
+        bytes->dead_offset, seen->kind == SEEN_RELEASE ? "when given to" : "after", bytes->where);
+    note_bytes(seen, evidence);
+    note_address(evidence, "first", bytes->dead_address);
+    note_number(evidence, "offset_in_secret", bytes->dead_offset);
+}
+
+/* Did all of a short secret stand in its place, at any look during its free? */
+static const struct seen *short_whole(const struct case_run *run, uint32_t op_index)
+{
+    for (size_t i = 0; i < run->count; i++)
+        if (run->seen[i].op_index == op_index && shows_freed_bytes(&run->seen[i]) &&
+            run->seen[i].bytes.short_whole)
+            return &run->seen[i];
+    return NULL;
+}
+
+/* s1 is freed in each of the four rounds. */
+static enum finding short_leak(const struct case_run *run, struct evidence *evidence)
+{
+    const struct seen *last = NULL;
+    size_t at = 0;
+    unsigned rounds = 0;
+    for (const struct seen *seen; (seen = next_seen(run, SEEN_OPERATION, &at)) != NULL;) {
+        if (seen->operation.code != MODEL_FREE || seen->operation.slot != 1)
+            continue;
+        last = short_whole(run, seen->op_index);
+        if (last == NULL)
+            return FINDING_KEPT;
+        rounds++;
+    }
+    if (rounds == 0)
+        return FINDING_KEPT;
+    say(evidence, "all %" PRIu32 " bytes of the secret left, in each of %u rounds, the last at "
+        "0x%" PRIx64, last->bytes.short_bytes, rounds, last->bytes.address);
+    note_bytes(last, evidence);
+    return FINDING_BROKEN;
+}
+
+enum finding freed_leak(const struct case_run *run, struct evidence *evidence)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        if (!shows_freed_bytes(&run->seen[i]) || run->seen[i].bytes.dead_windows == 0)
+            continue;
+        say_leak(&run->seen[i], evidence);
+        return FINDING_BROKEN;
+    }
+    return short_leak(run, evidence);
+}
+
+enum finding freed_nonzero(const struct case_run *run, struct evidence *evidence)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        const struct seen *seen = &run->seen[i];
+        if (!shows_freed_bytes(seen) || seen->operation.code != MODEL_FREE ||
+            seen->bytes.place_nonzero == 0)
+            continue;
+        say(evidence, "%" PRIu64 " of %" PRIu64 " bytes at 0x%" PRIx64 " are not zero (%s)",
+            seen->bytes.place_nonzero, seen->bytes.place_bytes, seen->bytes.address,
+            seen->bytes.where);
+        note_bytes(seen, evidence);
+        note_number(evidence, "nonzero_bytes", seen->bytes.place_nonzero);
+        return FINDING_BROKEN;
+    }
+    return FINDING_KEPT;
+}
+
+/* Bytes of the place seen during one free: the most that a single look covered, or all the pieces
+ * that were given back together. */
+static uint64_t place_seen(const struct case_run *run, uint32_t op_index)
+{
+    uint64_t given_back = 0, at_return = 0;
+    for (size_t i = 0; i < run->count; i++) {
+        const struct seen *seen = &run->seen[i];
+        if (seen->op_index != op_index)
+            continue;
+        if (seen->kind == SEEN_RELEASE)
+            given_back += seen->bytes.place_bytes;
+        else if (seen->kind == SEEN_BYTES)
+            at_return += seen->bytes.place_bytes;
+    }
+    return given_back > at_return ? given_back : at_return;
+}
+
+enum finding freed_looked_at(const struct case_run *run, struct evidence *evidence)
+{
+    size_t at = 0;
+    for (const struct seen *seen; (seen = next_seen(run, SEEN_OPERATION, &at)) != NULL;) {
+        if (seen->operation.code != MODEL_FREE || seen->event.outcome != MODEL_OK ||
+            place_seen(run, seen->op_index) >= seen->event.old_size_bytes)
+            continue;
+        say(evidence, "memory at 0x%" PRIx64 " was gone when free returned, and was not seen to go",
+            seen->event.address);
+        return FINDING_UNSEEN;
+    }
+    return FINDING_KEPT;
+}

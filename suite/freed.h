@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * freed.h: what zero-on-free and all-zero share: their programs, and what was seen of freed memory.
+ */
+#ifndef SUITE_FREED_H
+#define SUITE_FREED_H
+
+#include "suite/judge.h"
+
+void freed_plan(struct plan *p);
+/* Secret bytes found in freed memory. A secret of under 8 bytes counts only if all four rounds left
+ * all of its bytes: one alone may be chance. */
+enum finding freed_leak(const struct case_run *run, struct evidence *evidence);
+/* A byte that is not zero. */
+enum finding freed_nonzero(const struct case_run *run, struct evidence *evidence);
+/* Was each freed place seen, either when free returned or when it was given back? FINDING_UNSEEN:
+ * it was gone, and nobody saw it go. */
+enum finding freed_looked_at(const struct case_run *run, struct evidence *evidence);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* guard.c: the walk outward from the middle one of three secrets. */
+#include "suite/guard.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+
+/* What is read on the way belongs to others; reading does not harm it. */
+void guard_plan(struct plan *p, const char *side)
+{
+    char text[256];
+    (void)snprintf(text, sizeof text,
+                   "open\n"
+                   "alloc s0 n\nalloc s1 n\nalloc s2 n\n"
+                   "fill s0\nfill s1\nfill s2\n"
+                   "touch s1 inside read 0\ntouch s1 inside read n-1\n"
+                   "walk s1 %s 16*page\n",
+                   side);
+    plan_sweep(p, text);
+}
+
+static bool inside_is_readable(const struct case_run *run)
+{
+    size_t at = 0;
+    for (const struct seen *seen; (seen = next_seen(run, SEEN_OPERATION, &at)) != NULL;)
+        if (seen->operation.code == MODEL_TOUCH && seen->event.outcome != MODEL_OK)
+            return false;
+    return true;
+}
+
+static void note_walk(const struct model_event *event, struct evidence *evidence)
+{
+    note_number(evidence, "distance_bytes_min", event->distance_bytes);
+    note_number(evidence, "distance_bytes_max", event->distance_bytes);
+    note_address(evidence, "secret", event->address);
+    note_number(evidence, "size_bytes", event->size_bytes);
+    if (event->outcome == MODEL_TRAPPED) {
+        note_address(evidence, "trap_address", event->trap_address);
+        note_text(evidence, "trap",
+                  event->code == SEGV_ACCERR   ? "SEGV_ACCERR"
+                  : event->code == SEGV_MAPERR ? "SEGV_MAPERR"
+                                               : "other");
+    }
+}
+
+enum finding guard_judge(const struct case_run *run, uint64_t distance_max_bytes,
+                         struct evidence *evidence)
+{
+    const struct seen *walk = last_operation(run, MODEL_WALK);
+    if (refused(run, evidence))
+        return FINDING_REFUSED;
+    if (walk == NULL || walk->event.outcome == MODEL_SKIPPED || !inside_is_readable(run)) {
+        say(evidence, "a live secret could not be read, so a trap past its end proves nothing");
+        return FINDING_UNSEEN;
+    }
+    const struct model_event *event = &walk->event;
+    note_walk(event, evidence);
+    if (event->outcome != MODEL_TRAPPED) {
+        say(evidence, "no trap within %" PRIu64 " bytes past the end", event->distance_bytes);
+        return FINDING_BROKEN;
+    }
+    if (event->signal != SIGSEGV || event->code != SEGV_ACCERR) {
+        say(evidence,
+            "the trap at distance %" PRIu64 " is no guard: nothing is mapped there, by luck of the "
+            "layout",
+            event->distance_bytes);
+        return FINDING_BROKEN;
+    }
+    if (event->distance_bytes > distance_max_bytes) {
+        say(evidence, "the guard is %" PRIu64 " bytes past the end; at most %" PRIu64 " are allowed",
+            event->distance_bytes, distance_max_bytes);
+        return FINDING_BROKEN;
+    }
+    say(evidence, "a guard traps within %" PRIu64 " bytes", distance_max_bytes + 1);
+    return FINDING_KEPT;
+}

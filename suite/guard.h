@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * guard.h: what guard-after and guard-before share: the walk outward to the first trap.
+ */
+#ifndef SUITE_GUARD_H
+#define SUITE_GUARD_H
+
+#include "suite/judge.h"
+
+/* side: "after" or "before" */
+void guard_plan(struct plan *p, const char *side);
+/* Is the first trap a guard, at most so many bytes past that end of the middle one of three? */
+enum finding guard_judge(const struct case_run *run, uint64_t distance_max_bytes,
+                         struct evidence *evidence);
+
+#endif

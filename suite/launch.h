@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * launch.h: starts strongroom-case with nothing that would make a check prove nothing.
+ */
+#ifndef SUITE_LAUNCH_H
+#define SUITE_LAUNCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct launch {
+    const char *case_path;    /* the program strongroom-case */
+    const char *subject_path; /* must be readable by the user it becomes */
+    bool keep_ipc_lock;       /* the case keeps CAP_IPC_LOCK; needs it here */
+    bool drop_nothing;        /* blind on purpose: keeps what the supervisor has */
+    bool verbose;             /* stderr is left alone, else /dev/null */
+};
+
+struct launched {
+    pid_t pid;
+    int pidfd, socket_fd;
+};
+
+/* Forks and execs: own session, no new privileges, no capabilities (root bypasses RLIMIT_MEMLOCK by
+ * CAP_IPC_LOCK), user nobody where root can arrange it and that user can read the subject, no core,
+ * soft RLIMIT_MEMLOCK of at most 8 MiB, killed with its supervisor. False and errno on failure. */
+bool launch(const struct launch *launch, struct launched *launched);
+
+#endif

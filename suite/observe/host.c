@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* host.c: what can be observed on this machine. */
+#include "suite/observe/host.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A set of observers from the environment: "locks,memory". */
+static bool knob_read(const char *name, unsigned *set, char *error, size_t error_bytes)
+{
+    const char *value = getenv(name);
+    for (*set = 0; value != NULL && *value != '\0'; value += *value == ',') {
+        size_t length = strcspn(value, ",");
+        unsigned bit = 0;
+        while (bit < OBSERVERS && (strlen(observer_name(1u << bit)) != length ||
+                                   strncmp(observer_name(1u << bit), value, length) != 0))
+            bit++;
+        if (bit == OBSERVERS) {
+            (void)snprintf(error, error_bytes, "%s: no observer is called '%.*s'", name,
+                           (int)length, value);
+            return false;
+        }
+        *set |= 1u << bit;
+        value += length;
+    }
+    return true;
+}
+
+static bool directory_find(struct host *host, char *error, size_t error_bytes)
+{
+    ssize_t length =
+        readlink("/proc/self/exe", host->directory, sizeof host->directory - 1);
+    char *slash = NULL;
+    if (length > 0) {
+        host->directory[length] = '\0';
+        slash = strrchr(host->directory, '/');
+    }
+    if (slash == NULL) {
+        (void)snprintf(error, error_bytes, "cannot find its own files: /proc/self/exe: %s",
+                       strerror(errno));
+        return false;
+    }
+    *slash = '\0';
+    int needed = snprintf(host->case_path, sizeof host->case_path, "%s/strongroom-case",
+                          host->directory);
+    if (needed >= (int)sizeof host->case_path || access(host->case_path, X_OK) != 0) {
+        (void)snprintf(error, error_bytes, "strongroom-case is missing beside strongroom: %s",
+                       strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+bool host_open(struct host *host, char *error, size_t error_bytes)
+{
+    *host = (struct host){.root = geteuid() == 0,
+                          .page_bytes = (size_t)sysconf(_SC_PAGESIZE),
+                          .ipc_lock = capng_have_capability(CAPNG_EFFECTIVE, CAP_IPC_LOCK) != 0};
+    if (!directory_find(host, error, error_bytes) ||
+        !knob_read("STRONGROOM_DENY", &host->denied, error, error_bytes) ||
+        !knob_read("STRONGROOM_BLIND", &host->blind, error, error_bytes))
+        return false;
+    for (unsigned i = 0; i < NOTIFY_WATCHES; i++)
+        if (!notify_filter_make(&host->filters[i], i, error, error_bytes))
+            return false;
+    if (!secrets_open(&host->secrets)) {
+        (void)snprintf(error, error_bytes, "cannot make the pool of secrets: %s", strerror(errno));
+        return false;
+    }
+    for (unsigned bit = 0; bit < OBSERVERS; bit++)
+        if ((host->denied & 1u << bit) != 0)
+            host->why_not[bit] = "denied by STRONGROOM_DENY";
+    return true;
+}
+
+void host_close(struct host *host)
+{
+    secrets_close(&host->secrets);
+}
+
+static const char *reason_of(unsigned observer, int listener_errno)
+{
+    static char listener[128];
+    switch (observer) {
+    case OBSERVE_FAULTS:
+        (void)snprintf(listener, sizeof listener, "no seccomp notification: %s",
+                       strerror(listener_errno));
+        return listener;
+    case OBSERVE_IPC_LOCK:
+        return "needs CAP_IPC_LOCK: run as root";
+    case OBSERVE_RELEASES:
+        return "neither seccomp notification nor memory of the case can be had";
+    case OBSERVE_LIMIT:
+        return "capabilities cannot be dropped";
+    default:
+        return "/proc of the case cannot be read";
+    }
+}
+
+void host_learn(struct host *host, unsigned seen, int listener_errno)
+{
+    if (!host->ipc_lock)
+        seen &= ~(unsigned)OBSERVE_IPC_LOCK;
+    for (unsigned bit = 0; bit < OBSERVERS; bit++)
+        if ((seen & 1u << bit) == 0 && host->why_not[bit] == NULL)
+            host->why_not[bit] = reason_of(1u << bit, listener_errno);
+}
+
+const char *host_lacks(const struct host *host, unsigned observers)
+{
+    for (unsigned bit = 0; bit < OBSERVERS; bit++)
+        if ((observers & 1u << bit) != 0 && host->why_not[bit] != NULL)
+            return host->why_not[bit];
+    return NULL;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * host.h: what can be observed on this machine, by this user, in this run.
+ *
+ * Two knobs for the tests of the harness itself; both take observer names, comma-separated:
+ *   STRONGROOM_DENY   the observer cannot be installed: `not observable here`
+ *   STRONGROOM_BLIND  the observer sees nothing wrong, ever: its control must notice: `error`
+ */
+#ifndef SUITE_OBSERVE_HOST_H
+#define SUITE_OBSERVE_HOST_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "suite/observe/notify.h"
+#include "suite/observe/secrets.h"
+#include "suite/promise.h"
+
+struct host {
+    char directory[PATH_MAX]; /* where the program and all that belongs to it lie */
+    char case_path[PATH_MAX];
+    bool root; /* effective uid 0: the case can be given another user, and CAP_IPC_LOCK */
+    bool ipc_lock; /* CAP_IPC_LOCK is there to be kept */
+    size_t page_bytes;
+    struct notify_filter filters[NOTIFY_WATCHES];
+    struct secrets secrets;
+    unsigned denied, blind; /* sets of enum observer */
+    const char *why_not[OBSERVERS]; /* NULL: available */
+};
+
+/* Finds the program's own files, makes filters and secrets. False and one line on failure. */
+bool host_open(struct host *host, char *error, size_t error_bytes);
+void host_close(struct host *host);
+
+/* After a first case said what it could open: marks what cannot be observed. seen: set of enum
+ * observer. listener_errno: why there is no seccomp listener, or 0. */
+void host_learn(struct host *host, unsigned seen, int listener_errno);
+
+/* Why an observer of the set cannot be installed; NULL if all can. */
+const char *host_lacks(const struct host *host, unsigned observers);
+
+#endif

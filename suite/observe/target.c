@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/* target.c: reads memory, maps and locks of a stopped case. */
+#include "suite/observe/target.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHUNK_BYTES ((size_t)64 << 10)
+/* proc(5), /proc/pid/pagemap: bit 63 present, bit 62 swapped */
+#define PAGEMAP_POPULATED (UINT64_C(3) << 62)
+
+size_t target_read(int mem_fd, uint64_t address, void *out, size_t size_bytes)
+{
+    size_t done = 0;
+    while (done < size_bytes) {
+        ssize_t got =
+            pread(mem_fd, (char *)out + done, size_bytes - done, (off_t)(address + done));
+        if (got <= 0)
+            break;
+        done += (size_t)got;
+    }
+    return done;
+}
+
+/* ---- search ---- */
+
+struct search {
+    const struct secrets *secrets;
+    target_found *found;
+    void *arg;
+    struct sight sight;
+    bool stopped;
+    uint8_t bytes[SECRETS_WINDOW_BYTES - 1 + CHUNK_BYTES]; /* tail of the chunk before, chunk */
+    size_t tail_bytes;
+};
+
+/* Searches tail + fresh bytes; address is that of the first fresh one. */
+static void search_chunk(struct search *search, uint64_t address, size_t fresh_bytes)
+{
+    const uint8_t *bytes = search->bytes;
+    size_t count = search->tail_bytes + fresh_bytes;
+    uint64_t base = address - search->tail_bytes;
+
+    for (size_t i = search->tail_bytes; i < count; i++)
+        search->sight.nonzero_bytes += bytes[i] != 0;
+    for (size_t i = 0; i + SECRETS_WINDOW_BYTES <= count && !search->stopped; i++) {
+        uint32_t position;
+        /* no secret byte is zero: a zero rules out every window that contains it */
+        if (bytes[i + SECRETS_WINDOW_BYTES - 1] == 0)
+            i += SECRETS_WINDOW_BYTES - 1;
+        else if (secrets_find(search->secrets, bytes + i, &position))
+            search->stopped = !search->found(search->arg, base + i, position);
+    }
+    search->tail_bytes = count < SECRETS_WINDOW_BYTES - 1 ? count : SECRETS_WINDOW_BYTES - 1;
+    memmove(search->bytes, bytes + count - search->tail_bytes, search->tail_bytes);
+    search->sight.readable_bytes += fresh_bytes;
+}
+
+/* Is the page untouched, so that it reads as zero? Asking spares populating it by reading. */
+static bool page_untouched(int pagemap_fd, uint64_t page_number)
+{
+    uint64_t entry;
+    return pagemap_fd >= 0 &&
+           pread(pagemap_fd, &entry, sizeof entry, (off_t)(page_number * sizeof entry)) ==
+               (ssize_t)sizeof entry &&
+           (entry & PAGEMAP_POPULATED) == 0;
+}
+
+static size_t min_size(uint64_t a, uint64_t b)
+{
+    return (size_t)(a < b ? a : b);
+}
+
+struct sight target_search(const struct target *target, int mem_fd, int pagemap_fd,
+                           const struct secrets *secrets, uint64_t address, uint64_t size_bytes,
+                           target_found *found, void *arg)
+{
+    struct search *search = malloc(sizeof *search);
+    if (search == NULL)
+        return (struct sight){0};
+    *search = (struct search){.secrets = secrets, .found = found, .arg = arg};
+
+    uint64_t end = address + size_bytes;
+    while (address < end && !search->stopped) {
+        uint64_t in_page = address % target->page_bytes;
+        size_t to_page_end = min_size(end - address, target->page_bytes - in_page);
+        if (page_untouched(pagemap_fd, address / target->page_bytes)) {
+            search->tail_bytes = 0;
+            address += to_page_end;
+            continue;
+        }
+        size_t got = target_read(mem_fd, address, search->bytes + search->tail_bytes,
+                                 min_size(end - address, CHUNK_BYTES - in_page % CHUNK_BYTES));
+        if (got == 0) { /* not mapped: nothing there */
+            search->tail_bytes = 0;
+            address += to_page_end;
+            continue;
+        }
+        search_chunk(search, address, got);
+        address += got;
+    }
+    struct sight sight = search->sight;
+    free(search);
+    return sight;
+}
+
+/* ---- maps and locks ---- */
+
+/* The number in the line of /proc/PID/status that begins with key; false if there is none. */
+static bool status_number(const struct target *target, const char *key, int base, uint64_t *value)
+{
+    char text[4096];
+    ssize_t got = target->status_fd < 0 ? -1 : pread(target->status_fd, text, sizeof text - 1, 0);
+    if (got <= 0)
+        return false;
+    text[got] = '\0';
+    const char *line = strstr(text, key);
+    if (line == NULL)
+        return false;
+    *value = strtoull(line + strlen(key), NULL, base);
+    return true;
+}
+
+uint64_t target_locked_bytes(const struct target *target)
+{
+    uint64_t kib;
+    return status_number(target, "\nVmLck:", 10, &kib) ? kib * 1024 : UINT64_MAX;
+}
+
+uint64_t target_capabilities(const struct target *target)
+{
+    uint64_t set;
+    return status_number(target, "\nCapEff:", 16, &set) ? set : 0;
+}
+
+struct mapping {
+    uint64_t start, end;
+    bool locked;
+    char head[80];  /* "7f..-7f.. rw-p ..." */
+    char flags[56]; /* "rd wr mr mw me ac" */
+};
+
+/* Calls each() for every mapping, in order of address, until it returns false. */
+static bool mappings_walk(const struct target *target,
+                          bool (*each)(void *arg, const struct mapping *mapping), void *arg)
+{
+    if (target->smaps_fd < 0 || lseek(target->smaps_fd, 0, SEEK_SET) != 0)
+        return false;
+    int fd = dup(target->smaps_fd);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+    if (file == NULL) {
+        if (fd >= 0)
+            (void)close(fd);
+        return false;
+    }
+    struct mapping mapping = {0};
+    char *line = NULL;
+    size_t line_bytes = 0;
+    bool any = false, going = true;
+    while (going && getline(&line, &line_bytes, file) > 0) {
+        uint64_t start, end;
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2) {
+            mapping.start = start;
+            mapping.end = end;
+            (void)snprintf(mapping.head, sizeof mapping.head, "%.*s", (int)strcspn(line, "\n"),
+                           line);
+        } else if (strncmp(line, "VmFlags:", 8) == 0) {
+            any = true;
+            mapping.locked = strstr(line, " lo") != NULL;
+            (void)snprintf(mapping.flags, sizeof mapping.flags, "%.*s",
+                           (int)strcspn(line + 9, "\n"), line + 9);
+            going = each(arg, &mapping);
+        }
+    }
+    free(line);
+    (void)fclose(file);
+    return any;
+}
+
+struct lock_walk {
+    const struct target *target;
+    uint64_t at, end; /* the next page to judge, the end of the range */
+    struct target_locks *locks;
+};
+
+static void pages_unlocked(struct lock_walk *walk, uint64_t until, const char *head,
+                           const char *flags)
+{
+    if (walk->at >= until)
+        return;
+    if (walk->locks->first_unlocked == 0) {
+        walk->locks->first_unlocked = walk->at;
+        (void)snprintf(walk->locks->map, sizeof walk->locks->map, "%s%s%s", head,
+                       flags[0] != '\0' ? " VmFlags: " : "", flags);
+    }
+    walk->at = until;
+}
+
+static bool lock_mapping(void *arg, const struct mapping *mapping)
+{
+    struct lock_walk *walk = arg;
+    if (mapping->end <= walk->at)
+        return true;
+    uint64_t start = mapping->start < walk->end ? mapping->start : walk->end;
+    uint64_t end = mapping->end < walk->end ? mapping->end : walk->end;
+    pages_unlocked(walk, start, "not mapped", "");
+    if (mapping->locked && end > walk->at) {
+        walk->locks->lo_pages += (end - walk->at) / walk->target->page_bytes;
+        walk->at = end;
+    } else {
+        pages_unlocked(walk, end, mapping->head, mapping->flags);
+    }
+    return walk->at < walk->end;
+}
+
+bool target_locks(const struct target *target, uint64_t address, uint64_t size_bytes,
+                  struct target_locks *locks)
+{
+    uint64_t page = target->page_bytes;
+    uint64_t start = address / page * page;
+    uint64_t end = (address + size_bytes + page - 1) / page * page;
+    *locks = (struct target_locks){.pages = size_bytes == 0 ? 0 : (end - start) / page};
+    if (size_bytes == 0)
+        return true;
+    struct lock_walk walk = {.target = target, .at = start, .end = end, .locks = locks};
+    if (!mappings_walk(target, lock_mapping, &walk))
+        return false;
+    pages_unlocked(&walk, end, "not mapped", "");
+    return true;
+}
+
+struct end_walk {
+    uint64_t address, end;
+};
+
+static bool end_mapping(void *arg, const struct mapping *mapping)
+{
+    struct end_walk *walk = arg;
+    if (walk->address >= mapping->start && walk->address < mapping->end)
+        walk->end = mapping->end;
+    return walk->end == 0 && mapping->start <= walk->address;
+}
+
+uint64_t target_mapping_end(const struct target *target, uint64_t address)
+{
+    struct end_walk walk = {.address = address};
+    (void)mappings_walk(target, end_mapping, &walk);
+    return walk.end;
+}

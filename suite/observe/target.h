@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * target.h: a stopped case as seen from outside: its memory, its maps, its locks.
+ *
+ * All through descriptors of its own /proc entries, which the case opens and passes over before
+ * the subject is loaded: that needs no privilege and no ptrace permission.
+ */
+#ifndef SUITE_OBSERVE_TARGET_H
+#define SUITE_OBSERVE_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "suite/observe/secrets.h"
+
+struct target {
+    pid_t pid;
+    int mem_fd, smaps_fd, status_fd, pagemap_fd; /* -1: not to be had */
+    size_t page_bytes;
+};
+
+/* Copies up to size_bytes from address on; returns how many could be read without a gap. Also reads
+ * pages that the case itself may not (PROT_NONE). */
+size_t target_read(int mem_fd, uint64_t address, void *out, size_t size_bytes);
+
+/* What a search through a range of memory came to. */
+struct sight {
+    uint64_t readable_bytes; /* pages that exist; those never touched count as readable and zero */
+    uint64_t nonzero_bytes;
+};
+
+/* Called for each 8-byte window of secret bytes found; returns false to stop the search. */
+typedef bool target_found(void *arg, uint64_t address, uint32_t pool_position);
+
+/* Searches the range at every byte offset. mem_fd: of the case, or of a child of it; pagemap_fd -1:
+ * unknown, all pages are read. */
+struct sight target_search(const struct target *target, int mem_fd, int pagemap_fd,
+                           const struct secrets *secrets, uint64_t address, uint64_t size_bytes,
+                           target_found *found, void *arg);
+
+/* VmLck of /proc/PID/status in bytes; UINT64_MAX if it cannot be read. */
+uint64_t target_locked_bytes(const struct target *target);
+
+/* The effective capabilities of the case; 0 if they cannot be read. */
+uint64_t target_capabilities(const struct target *target);
+
+/* The lock of a range, by the flags of the mappings. */
+struct target_locks {
+    uint64_t pages, lo_pages;
+    uint64_t first_unlocked; /* address of the first page without `lo`; 0: none */
+    char map[160];           /* its line in smaps with its VmFlags, or "not mapped" */
+};
+bool target_locks(const struct target *target, uint64_t address, uint64_t size_bytes,
+                  struct target_locks *locks);
+
+/* The end of the mapping that contains address; 0: none. */
+uint64_t target_mapping_end(const struct target *target, uint64_t address);
+
+#endif

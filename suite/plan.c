@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* plan.c: turns the programs of a promise into cases, over the sweep of sizes. */
+#include "suite/plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RAW(bytes)              \
+    {                           \
+        MODEL_SIZE_RAW, (bytes) \
+    }
+#define PAGES(pages, more)                                                      \
+    {                                                                           \
+        MODEL_SIZE_PAGES, (int32_t)((uint32_t)(pages) << 16 | (uint16_t)(more)) \
+    }
+
+/* Small, around class and word sizes, around pages: where real allocators change their ways. */
+static const struct model_size sizes[] = {
+    RAW(1),       RAW(2),        RAW(7),       RAW(8),      RAW(9),        RAW(15),
+    RAW(16),      RAW(17),       RAW(31),      RAW(32),     RAW(33),       RAW(63),
+    RAW(64),      RAW(65),       RAW(127),     RAW(256),    RAW(257),      RAW(1000),
+    RAW(2048),    PAGES(1, -17), PAGES(1, -1), PAGES(1, 0), PAGES(1, 1),   PAGES(2, -1),
+    PAGES(2, 0),  PAGES(2, 1),   PAGES(3, 17), PAGES(4, 0), PAGES(16, -1), PAGES(16, 0),
+    PAGES(16, 1), PAGES(64, 0),
+};
+
+const struct model_size *plan_sizes(size_t *count)
+{
+    *count = sizeof sizes / sizeof *sizes;
+    return sizes;
+}
+
+static struct planned_case *case_add(struct plan *plan)
+{
+    if (plan->count == plan->room) {
+        plan->room = plan->room * 2 + 64;
+        struct planned_case *more = realloc(plan->cases, plan->room * sizeof *more);
+        if (more == NULL)
+            abort();
+        plan->cases = more;
+    }
+    return &plan->cases[plan->count++];
+}
+
+void plan_case(struct plan *plan, const char *label, const char *text, const struct model_size *n)
+{
+    char why[160];
+    struct planned_case *planned = case_add(plan);
+    (void)snprintf(planned->label, sizeof planned->label, "%s", label);
+    if (!model_program_parse(&planned->program, text, n, why, sizeof why) && plan->error[0] == '\0')
+        (void)snprintf(plan->error, sizeof plan->error, "case '%.40s': %.130s", planned->label,
+                       why);
+}
+
+void plan_sweep_as(struct plan *plan, const char *prefix, const char *text)
+{
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char label[48], size[24];
+        (void)snprintf(label, sizeof label, "%s%sn=%s", prefix, prefix[0] != '\0' ? " " : "",
+                       model_size_print(sizes[i], size, sizeof size));
+        plan_case(plan, label, text, &sizes[i]);
+    }
+}
+
+void plan_sweep(struct plan *plan, const char *text)
+{
+    plan_sweep_as(plan, "", text);
+}
+
+bool plan_make(struct plan *plan, const struct promise *promise)
+{
+    *plan = (struct plan){0};
+    promise->plan(plan);
+    return plan->error[0] == '\0';
+}
+
+void plan_free(struct plan *plan)
+{
+    free(plan->cases);
+}

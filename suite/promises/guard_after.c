@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* guard-after: touching past the end of a secret traps. */
+#include <stdalign.h>
+
+#include "suite/guard.h"
+
+static void plan(struct plan *p)
+{
+    guard_plan(p, "after");
+}
+
+/* The slack that alignment forces: from n to n rounded up. */
+static enum finding judge(const struct case_run *run, struct evidence *evidence)
+{
+    const struct seen *walk = last_operation(run, MODEL_WALK);
+    uint64_t align = run->variant->is.min_align;
+    if (align == 0)
+        align = alignof(max_align_t);
+    uint64_t size = walk != NULL ? walk->event.size_bytes : 0;
+    return guard_judge(run, (align - size % align) % align, evidence);
+}
+
+const struct promise promise_guard_after = {
+    .id = "guard-after",
+    .level = PROMISE_HARDENING,
+    .statement = "Touching the first byte past a secret, its size rounded up to the claimed "
+                 "alignment, traps.",
+    .observed = "From the end of the middle one of three secrets bytes are read outward until the "
+                "first trap, up to 16 pages. It counts if it is a guard (SEGV_ACCERR), not the "
+                "absence of a neighbour (SEGV_MAPERR). The distance is reported.",
+    .in_practice = "The secret at the start of its pages, so that an overrun has the rest of the "
+                   "last page to itself; a guard inside the padding; a guard that can be read; pools "
+                   "without guards between slots.",
+    .observers = OBSERVE_TRAPS,
+    .plan = plan,
+    .judge = judge,
+};

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* own-limit: the lock limit is kept even where the kernel does not enforce it. */
+#include "suite/judge.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static void plan(struct plan *p)
+{
+    plan_sweep(p, "privileged\nlimit 4*page\nopen\ncrowd n full\ncrowd-free first\n");
+}
+
+static enum finding judge(const struct case_run *run, struct evidence *evidence)
+{
+    const struct seen *limit = last_operation(run, MODEL_LIMIT);
+    const struct seen *crowd = last_operation(run, MODEL_CROWD);
+    if (crowd == NULL || limit == NULL || crowd->event.outcome == MODEL_SKIPPED) {
+        (void)refused(run, evidence);
+        return FINDING_REFUSED;
+    }
+    uint64_t allowed = limit->event.size_bytes;
+    uint64_t locked = crowd->locked_bytes - run->baseline_locked_bytes;
+    uint64_t live = crowd->event.count * crowd->event.size_bytes;
+    note_number(evidence, "limit_bytes_max", allowed);
+    note_number(evidence, "vmlck_bytes_max", locked);
+    if (locked > allowed || live > allowed) {
+        say(evidence,
+            "under a limit of %" PRIu64 " bytes, with CAP_IPC_LOCK, %" PRIu64
+            " bytes of secrets were handed out and %" PRIu64 " locked",
+            allowed, live, locked);
+        return FINDING_BROKEN;
+    }
+    if (crowd->event.error == 0) {
+        say(evidence, "never came to the limit");
+        return FINDING_UNSEEN;
+    }
+    if (crowd->event.count == 0) {
+        say(evidence, "one alone does not fit under a limit of %" PRIu64 " bytes", allowed);
+        return FINDING_REFUSED;
+    }
+    say(evidence, "keeps to RLIMIT_MEMLOCK by its own count");
+    return FINDING_KEPT;
+}
+
+static bool controls(const struct evidence *positive, const struct evidence *negative, char *why,
+                     size_t why_bytes)
+{
+    (void)positive;
+    if (noted(negative, "vmlck_bytes_max", 0) > 0)
+        return true;
+    (void)snprintf(why, why_bytes, "VmLck was not seen to rise on the control that locks");
+    return false;
+}
+
+const struct promise promise_own_limit = {
+    .id = "own-limit",
+    .level = PROMISE_HARDENING,
+    .statement = "Alloc says no at RLIMIT_MEMLOCK even with CAP_IPC_LOCK, where the kernel no longer "
+                 "does.",
+    .observed = "The case keeps CAP_IPC_LOCK and nothing else. Under a limit of 4 pages secrets of "
+                "each size are allocated until alloc says no; VmLck must not pass the limit.",
+    .in_practice = "A service that runs as root, or in a privileged container, locks without bound: "
+                   "a leak of secrets becomes a machine without memory. Few libraries promise more.",
+    .observers = OBSERVE_LOCKS | OBSERVE_IPC_LOCK,
+    .plan = plan,
+    .judge = judge,
+    .control_partly = true,
+    .controls = controls,
+};

@@ -1,0 +1,743 @@
+/* SPDX-License-Identifier: MIT */
+/* watch.c: follows one case along and writes down what is seen. */
+#include "suite/watch.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/capability.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WINDOWS_ENOUGH 4096u                  /* a leak is a leak */
+#define RELEASE_BYTES_MAX (UINT64_C(1) << 36) /* no case releases more in one call */
+
+static bool blind(const struct watch *watch, unsigned observer)
+{
+    return (watch->host->blind & observer) != 0;
+}
+
+static struct seen *seen_add(struct watch *watch, enum seen_kind kind)
+{
+    struct case_run *run = watch->run;
+    if (run->count == watch->seen_room) {
+        watch->seen_room = watch->seen_room * 2 + 32;
+        struct seen *more = realloc(run->seen, watch->seen_room * sizeof *more);
+        if (more == NULL)
+            abort(); /* the harness is out of memory: nothing it says could be trusted */
+        run->seen = more;
+    }
+    struct seen *seen = &run->seen[run->count++];
+    *seen = (struct seen){.kind = kind,
+                          .op_index = watch->op_index,
+                          .operation = watch->operation,
+                          .locked_bytes = UINT64_MAX};
+    return seen;
+}
+
+/* An observer failed a control of its own: nothing seen in this case counts. */
+static void observer_failed(struct watch *watch, const char *how)
+{
+    watch->run->ending = ENDED_FAILED;
+    (void)snprintf(watch->run->text, sizeof watch->run->text, "%s", how);
+}
+
+static uint64_t locked_bytes(const struct watch *watch)
+{
+    return blind(watch, OBSERVE_LOCKS) ? 0 : target_locked_bytes(&watch->target);
+}
+
+/* ---- secrets ---- */
+
+static struct fill *fill_add(struct watch *watch)
+{
+    if (watch->fills_count == watch->fills_room) {
+        watch->fills_room = watch->fills_room * 2 + 16;
+        struct fill *more = realloc(watch->fills, watch->fills_room * sizeof *more);
+        if (more == NULL)
+            abort();
+        watch->fills = more;
+    }
+    return &watch->fills[watch->fills_count++];
+}
+
+/* The secret that a position in the pool belongs to; NULL: to none of this case's. */
+static const struct fill *fill_at(const struct watch *watch, uint32_t position)
+{
+    uint64_t offset =
+        watch->pool_start + (position + CASE_POOL_BYTES - watch->pool_start) % CASE_POOL_BYTES;
+    if (offset >= watch->pool_next)
+        return NULL;
+    /* Where the pool was used more than once around, the last use counts. */
+    offset += (watch->pool_next - 1 - offset) / CASE_POOL_BYTES * CASE_POOL_BYTES;
+    size_t low = 0, high = watch->fills_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (watch->fills[middle].offset + watch->fills[middle].length <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < watch->fills_count ? &watch->fills[low] : NULL;
+}
+
+static struct fill *fill_of_slot(const struct watch *watch, unsigned slot)
+{
+    for (size_t i = watch->fills_count; i-- > 0;)
+        if (watch->fills[i].slot == slot && watch->fills[i].state <= FILL_DYING)
+            return &watch->fills[i];
+    return NULL;
+}
+
+static void fills_of_slot_become(struct watch *watch, unsigned slot, enum fill_state state)
+{
+    for (size_t i = 0; i < watch->fills_count; i++)
+        if (watch->fills[i].slot == slot && watch->fills[i].state <= FILL_DYING)
+            watch->fills[i].state = state;
+}
+
+static void all_fills_become(struct watch *watch, enum fill_state state)
+{
+    for (size_t i = 0; i < watch->fills_count; i++)
+        if (watch->fills[i].state <= FILL_DYING)
+            watch->fills[i].state = state;
+}
+
+static void planted(struct watch *watch, const struct case_message *message)
+{
+    /* what stood there is overwritten */
+    fills_of_slot_become(watch, watch->operation.slot, FILL_DEAD);
+    *fill_add(watch) = (struct fill){.number = message->fill,
+                                     .offset = message->pool_offset,
+                                     .length = message->size_bytes,
+                                     .address = message->address,
+                                     .slot = watch->operation.slot,
+                                     .state = FILL_LIVE};
+    watch->pool_next = message->pool_offset + message->size_bytes;
+}
+
+/* A crowd grew: its secrets are of one size and lie behind each other in the pool. */
+static void planted_crowd(struct watch *watch, uint64_t size_bytes, uint64_t pool_next)
+{
+    uint32_t number = watch->fills_count > 0 ? watch->fills[watch->fills_count - 1].number : 0;
+    for (uint64_t at = watch->pool_next; size_bytes > 0 && at + size_bytes <= pool_next;
+         at += size_bytes)
+        *fill_add(watch) = (struct fill){.number = ++number,
+                                         .offset = at,
+                                         .length = size_bytes,
+                                         .slot = MODEL_SLOTS,
+                                         .state = FILL_CROWD};
+    watch->pool_next = pool_next;
+}
+
+/* ---- looking at bytes ---- */
+
+struct looking {
+    const struct watch *watch;
+    struct seen_bytes *bytes;
+};
+
+static bool window_found(void *arg, uint64_t address, uint32_t position)
+{
+    const struct looking *looking = arg;
+    const struct fill *fill = fill_at(looking->watch, position);
+    if (fill == NULL)
+        return true;
+    if (fill->state != FILL_DYING && fill->state != FILL_DEAD)
+        return ++looking->bytes->live_windows < WINDOWS_ENOUGH * 64;
+    if (looking->bytes->dead_windows++ == 0) {
+        looking->bytes->dead_address = address;
+        looking->bytes->dead_offset =
+            (position + CASE_POOL_BYTES - fill->offset % CASE_POOL_BYTES) % CASE_POOL_BYTES;
+    }
+    return looking->bytes->dead_windows < WINDOWS_ENOUGH;
+}
+
+static struct seen_bytes look(const struct watch *watch, const char *where, int mem_fd,
+                              uint64_t address, uint64_t size_bytes)
+{
+    struct seen_bytes bytes = {.address = address, .size_bytes = size_bytes};
+    (void)snprintf(bytes.where, sizeof bytes.where, "%s", where);
+    struct looking looking = {.watch = watch, .bytes = &bytes};
+    int pagemap_fd = mem_fd == watch->target.mem_fd ? watch->target.pagemap_fd : -1;
+    struct sight sight = target_search(&watch->target, mem_fd, pagemap_fd, &watch->host->secrets,
+                                       address, size_bytes, window_found, &looking);
+    bytes.readable_bytes = sight.readable_bytes;
+    return bytes;
+}
+
+static uint64_t place_bytes(const struct watched_slot *slot)
+{
+    return slot->usable_bytes > slot->size_bytes ? slot->usable_bytes : slot->size_bytes;
+}
+
+/* How much of a secret's own place lies in the range looked at, what of it is not zero, and, for a
+ * secret shorter than a window, whether all of it still stands there. */
+static void look_at_place(const struct watch *watch, int mem_fd, unsigned slot_number,
+                          struct seen_bytes *bytes)
+{
+    const struct watched_slot *slot = &watch->slots[slot_number];
+    const struct fill *fill = fill_of_slot(watch, slot_number);
+    uint64_t start = slot->address > bytes->address ? slot->address : bytes->address;
+    uint64_t place_end = slot->address + place_bytes(slot);
+    uint64_t end = bytes->address + bytes->size_bytes;
+    end = end < place_end ? end : place_end;
+    for (uint64_t at = start; at < end;) {
+        uint8_t chunk[4096];
+        size_t want = end - at < sizeof chunk ? (size_t)(end - at) : sizeof chunk;
+        size_t got = target_read(mem_fd, at, chunk, want);
+        if (got == 0)
+            break;
+        for (size_t i = 0; i < got; i++)
+            bytes->place_nonzero += chunk[i] != 0;
+        bytes->place_bytes += got;
+        at += got;
+    }
+    if (fill == NULL || fill->length >= SECRETS_WINDOW_BYTES || fill->length == 0)
+        return;
+    uint8_t chunk[SECRETS_WINDOW_BYTES];
+    bytes->short_bytes = (uint32_t)fill->length;
+    bytes->short_whole =
+        fill->address >= bytes->address &&
+        target_read(mem_fd, fill->address, chunk, (size_t)fill->length) == fill->length;
+    for (uint64_t i = 0; i < fill->length && bytes->short_whole; i++)
+        bytes->short_whole = chunk[i] == secrets_byte(&watch->host->secrets, fill->offset + i);
+}
+
+/* What a blind observer would say: looked at all of it, all is well. */
+static void see_nothing(struct seen_bytes *bytes)
+{
+    bytes->readable_bytes = bytes->place_bytes = bytes->size_bytes;
+    bytes->dead_windows = bytes->live_windows = bytes->place_nonzero = 0;
+    bytes->short_whole = false;
+}
+
+static void record_place(struct watch *watch, const char *where, unsigned slot_number)
+{
+    const struct watched_slot *slot = &watch->slots[slot_number];
+    if (slot->address == 0 || watch->target.mem_fd < 0)
+        return;
+    struct seen_bytes bytes =
+        look(watch, where, watch->target.mem_fd, slot->address, place_bytes(slot));
+    look_at_place(watch, watch->target.mem_fd, slot_number, &bytes);
+    if (blind(watch, OBSERVE_MEMORY))
+        see_nothing(&bytes);
+    seen_add(watch, SEEN_BYTES)->bytes = bytes;
+}
+
+/* After a resize: what is left where the secret no longer is. */
+static void record_left_behind(struct watch *watch, const struct watched_slot *old,
+                               const struct watched_slot *now)
+{
+    uint64_t start = old->address, end = old->address + place_bytes(old);
+    uint64_t now_end = now->address + place_bytes(now);
+    if (now->address <= start && now_end > start)
+        start = now_end;
+    else if (now->address < end && now_end >= end)
+        end = now->address;
+    if (start >= end || watch->target.mem_fd < 0)
+        return;
+    struct seen_bytes bytes = look(watch, "resize", watch->target.mem_fd, start, end - start);
+    if (blind(watch, OBSERVE_MEMORY))
+        see_nothing(&bytes);
+    seen_add(watch, SEEN_BYTES)->bytes = bytes;
+}
+
+/* ---- memory given back ---- */
+
+static bool frees_one(const struct model_operation *operation)
+{
+    return operation->code == MODEL_FREE || operation->code == MODEL_RESIZE;
+}
+
+static void released(struct watch *watch, const char *name, uint64_t address, uint64_t size_bytes)
+{
+    if (watch->target.mem_fd < 0 || blind(watch, OBSERVE_RELEASES) || !watch->loaded)
+        return;
+    /* mm/mlock.c, mm/mmap.c: whole pages are meant */
+    uint64_t page = watch->target.page_bytes;
+    uint64_t start = address / page * page;
+    if (size_bytes == UINT64_MAX) {
+        uint64_t end = target_mapping_end(&watch->target, start);
+        size_bytes = end > start ? end - start : 0;
+    } else if (size_bytes > RELEASE_BYTES_MAX) {
+        return; /* the kernel will refuse it */
+    } else {
+        size_bytes = (address + size_bytes + page - 1) / page * page - start;
+    }
+    struct seen_bytes bytes = look(watch, name, watch->target.mem_fd, start, size_bytes);
+    if (frees_one(&watch->operation))
+        look_at_place(watch, watch->target.mem_fd, watch->operation.slot, &bytes);
+    if (bytes.place_bytes > 0 || bytes.dead_windows > 0 || bytes.live_windows > 0 ||
+        bytes.short_whole)
+        seen_add(watch, SEEN_RELEASE)->bytes = bytes;
+}
+
+static void released_by_break(struct watch *watch, uint64_t new_end)
+{
+    uint64_t old_end = new_end == 0 ? 0 : target_mapping_end(&watch->target, new_end);
+    if (old_end > new_end)
+        released(watch, "brk", new_end, old_end - new_end);
+}
+
+/* ---- notifications ---- */
+
+/* Is the thread one of the case itself, or of a child of it? A child's memory is another. */
+static bool is_case(const struct watch *watch, unsigned thread)
+{
+    char path[64];
+    if ((pid_t)thread == watch->target.pid)
+        return true;
+    (void)snprintf(path, sizeof path, "/proc/%d/task/%u", watch->target.pid, thread);
+    return access(path, F_OK) == 0;
+}
+
+/* A subject may signal what is its own: itself, its group, its children. */
+static bool may_signal(const struct watch *watch, int process)
+{
+    pid_t pid = watch->target.pid;
+    if (process == 0 || process == pid || process == -pid)
+        return true;
+    return process > 0 && (getsid(process) == pid || is_case(watch, (unsigned)process));
+}
+
+/* The errno with which the call is to fail, by the fault that is armed; 0: carry on. */
+static int fault_due(struct watch *watch, const struct notify_call *call)
+{
+    if (!watch->fault.armed || !watch->in_subject || call->fault != watch->fault.call)
+        return 0;
+    unsigned number = ++watch->fault.counted;
+    if (number != watch->fault.nth && !(watch->fault.on && number > watch->fault.nth))
+        return 0;
+    if (!watch->fault.told) {
+        watch->fault.told = true;
+        struct seen *seen = seen_add(watch, SEEN_FAULT);
+        (void)snprintf(seen->text, sizeof seen->text, "%s number %u fails with %s", call->name,
+                       number, strerrorname_np(watch->fault.error));
+    }
+    return blind(watch, OBSERVE_FAULTS) ? 0 : watch->fault.error;
+}
+
+static int judge_call(struct watch *watch, const struct notify_call *call)
+{
+    int error = fault_due(watch, call);
+    if (error != 0)
+        return error;
+    switch (call->meaning) {
+    case NOTIFY_RELEASE:
+        released(watch, call->name, call->address, call->size_bytes);
+        return 0;
+    case NOTIFY_BREAK:
+        released_by_break(watch, call->address);
+        return 0;
+    case NOTIFY_SIGNAL:
+        if (may_signal(watch, call->process))
+            return 0;
+        (void)snprintf(seen_add(watch, SEEN_SIGNAL)->text, sizeof((struct seen *)0)->text,
+                       "%s to process %d, which is not its own", call->name, call->process);
+        return EPERM;
+    case NOTIFY_OTHER:
+    case NOTIFY_EXIT:
+        return 0;
+    }
+    return 0;
+}
+
+void watch_notification(struct watch *watch)
+{
+    struct seccomp_notif request;
+    if (!notify_receive(watch->listener_fd, &request))
+        return;
+    struct notify_call call = notify_read(&request);
+    bool own = is_case(watch, request.pid);
+    int error = own || call.meaning == NOTIFY_SIGNAL ? judge_call(watch, &call) : 0;
+    notify_answer(watch->listener_fd, &request, error);
+}
+
+/* ---- messages ---- */
+
+static void keep(int *kept, const struct case_message *message, enum case_fd which, const int *fds)
+{
+    *kept = message->fds[which] >= 0 ? fds[message->fds[which]] : -1;
+}
+
+static bool marker_reads(int mem_fd, uint64_t address)
+{
+    uint64_t value = 0;
+    return mem_fd >= 0 && target_read(mem_fd, address, &value, sizeof value) == sizeof value &&
+           value == CASE_MARKER;
+}
+
+/* Which observers are at work in this case. */
+static unsigned observers_at_work(const struct watch *watch, bool memory)
+{
+    unsigned set = OBSERVE_TRAPS | OBSERVE_LIMIT | OBSERVE_IPC_LOCK;
+    if (memory)
+        set |= OBSERVE_MEMORY | OBSERVE_CHILDREN | OBSERVE_RELEASES;
+    if (watch->target.smaps_fd >= 0 && target_locked_bytes(&watch->target) != UINT64_MAX)
+        set |= OBSERVE_LOCKS;
+    if (watch->listener_fd >= 0)
+        set |= OBSERVE_FAULTS;
+    return set & ~watch->host->denied;
+}
+
+/* A case that could lock past the limit would prove nothing; nor would a privileged one without. */
+static void capability_check(struct watch *watch)
+{
+    const struct model_program *program = watch->run->program;
+    bool wanted = program != NULL && (program->flags & MODEL_KEEP_IPC_LOCK) != 0;
+    bool held = (target_capabilities(&watch->target) & UINT64_C(1) << CAP_IPC_LOCK) != 0;
+    if (held && !wanted)
+        observer_failed(watch, "the case still has CAP_IPC_LOCK, so no limit binds it");
+    else if (wanted && !held)
+        watch->run->observers &= ~(unsigned)OBSERVE_IPC_LOCK;
+}
+
+static void hello(struct watch *watch, const struct case_message *message, const int *fds)
+{
+    keep(&watch->target.mem_fd, message, CASE_FD_MEM, fds);
+    keep(&watch->target.smaps_fd, message, CASE_FD_SMAPS, fds);
+    keep(&watch->target.status_fd, message, CASE_FD_STATUS, fds);
+    keep(&watch->target.pagemap_fd, message, CASE_FD_PAGEMAP, fds);
+    keep(&watch->listener_fd, message, CASE_FD_LISTENER, fds);
+    bool memory = marker_reads(watch->target.mem_fd, message->address);
+    watch->run->observers = observers_at_work(watch, memory);
+    watch->run->code = message->listener_errno;
+    capability_check(watch);
+}
+
+/* A child shows itself: is any live secret to be read in it? */
+static void child(struct watch *watch, const struct case_message *message, const int *fds)
+{
+    int mem_fd = message->fds[CASE_FD_MEM] >= 0 ? fds[message->fds[CASE_FD_MEM]] : -1;
+    bool readable = marker_reads(mem_fd, message->address);
+    for (unsigned i = 0; i < MODEL_SLOTS; i++) {
+        if (!watch->slots[i].live || watch->slots[i].size_bytes == 0)
+            continue;
+        struct seen_bytes bytes = {.size_bytes = watch->slots[i].size_bytes};
+        if (readable) {
+            bytes =
+                look(watch, "child", mem_fd, watch->slots[i].address, watch->slots[i].size_bytes);
+            look_at_place(watch, mem_fd, i, &bytes);
+        }
+        if (blind(watch, OBSERVE_CHILDREN))
+            see_nothing(&bytes);
+        struct seen *seen = seen_add(watch, SEEN_CHILD);
+        seen->bytes = bytes;
+        seen->good = readable;
+        (void)snprintf(seen->text, sizeof seen->text, "s%u", i);
+    }
+    if (mem_fd >= 0)
+        (void)close(mem_fd);
+}
+
+/* The fill of that number; fills that failed left no entry, so it may stand further down. */
+static const struct fill *fill_numbered(const struct watch *watch, uint32_t number)
+{
+    size_t i = number < watch->fills_count ? number : watch->fills_count;
+    while (i > 0 && watch->fills[i - 1].number > number)
+        i--;
+    return i > 0 && watch->fills[i - 1].number == number ? &watch->fills[i - 1] : NULL;
+}
+
+/* How many bytes from address on are those of the pool at offset, up to size_bytes. */
+static uint64_t bytes_in_order(const struct watch *watch, uint64_t offset, uint64_t address,
+                               uint64_t size_bytes)
+{
+    uint64_t done = blind(watch, OBSERVE_MEMORY) ? size_bytes : 0;
+    while (done < size_bytes) {
+        uint8_t chunk[4096];
+        size_t want = size_bytes - done < sizeof chunk ? (size_t)(size_bytes - done) : sizeof chunk;
+        size_t got = target_read(watch->target.mem_fd, address + done, chunk, want);
+        for (size_t i = 0; i < got; i++, done++)
+            if (chunk[i] != secrets_byte(&watch->host->secrets, offset + done))
+                return done;
+        if (got < want)
+            break;
+    }
+    return done;
+}
+
+/* Are the first size_bytes of a secret still at address? */
+static bool check(struct watch *watch, uint32_t number, uint64_t address, uint64_t size_bytes,
+                  bool always_record)
+{
+    const struct fill *fill = fill_numbered(watch, number);
+    if (watch->target.mem_fd < 0 || fill == NULL)
+        return false;
+    uint64_t size = size_bytes < fill->length ? size_bytes : fill->length;
+    uint64_t right = bytes_in_order(watch, fill->offset, address, size);
+    bool good = right == size;
+    /* The comparison's own control: bytes from elsewhere in the pool must not pass. */
+    if (size >= SECRETS_WINDOW_BYTES &&
+        bytes_in_order(watch, fill->offset + CASE_POOL_BYTES / 2, address, size) == size)
+        observer_failed(watch, "the comparison of bytes takes any bytes for right");
+    if (!good || always_record) {
+        struct seen *seen = seen_add(watch, SEEN_CHECK);
+        seen->good = good;
+        if (good)
+            (void)snprintf(seen->text, sizeof seen->text,
+                           "%" PRIu64 " bytes at 0x%" PRIx64 " are whole", size, address);
+        else
+            (void)snprintf(seen->text, sizeof seen->text,
+                           "byte %" PRIu64 " of %" PRIu64 ", at 0x%" PRIx64
+                           ", is not what was planted",
+                           right, size, address + right);
+    }
+    return good;
+}
+
+/* After the subject ended the program: did it leave the live secrets alone? */
+static void check_all(struct watch *watch)
+{
+    for (unsigned i = 0; i < MODEL_SLOTS; i++) {
+        const struct fill *fill = watch->slots[i].live ? fill_of_slot(watch, i) : NULL;
+        if (fill == NULL || fill->state != FILL_LIVE)
+            continue;
+        (void)check(watch, fill->number, fill->address, fill->length, true);
+    }
+}
+
+static bool locks_of(const struct watch *watch, uint64_t address, uint64_t size_bytes,
+                     struct target_locks *locks)
+{
+    bool good = target_locks(&watch->target, address, size_bytes, locks);
+    if (blind(watch, OBSERVE_LOCKS))
+        locks->lo_pages = locks->pages;
+    return good;
+}
+
+static void record_locks(struct watch *watch, const struct model_event *event)
+{
+    struct target_locks nowhere;
+    struct seen *seen = seen_add(watch, SEEN_LOCKS);
+    seen->event = *event;
+    seen->good = locks_of(watch, event->address, event->size_bytes, &seen->locks);
+    seen->pageout_pages = event->count_locked;
+    seen->locked_bytes = locked_bytes(watch);
+    /* The control: the page at 0 is never mapped, so it must not count as locked. */
+    if (locks_of(watch, 0, 1, &nowhere) && nowhere.lo_pages != 0)
+        observer_failed(watch, "the observer of locks takes any page for locked");
+}
+
+static bool calls_subject(unsigned code)
+{
+    switch (code) {
+    case MODEL_OPEN:
+    case MODEL_CLOSE:
+    case MODEL_ALLOC:
+    case MODEL_ALLOC_ALIGNED:
+    case MODEL_FREE:
+    case MODEL_RESIZE:
+    case MODEL_PROTECT:
+    case MODEL_MISUSE:
+    case MODEL_CROWD:
+    case MODEL_CROWD_FREE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void begin(struct watch *watch, const struct case_message *message)
+{
+    watch->operation = message->operation;
+    watch->op_index = message->op_index;
+    watch->in_subject = calls_subject(message->operation.code);
+    if (message->operation.code == MODEL_OPEN)
+        watch->run->baseline_locked_bytes = locked_bytes(watch);
+    else if (frees_one(&message->operation))
+        fills_of_slot_become(watch, message->operation.slot, FILL_DYING);
+    else if (message->operation.code == MODEL_CLOSE)
+        all_fills_become(watch, FILL_DYING);
+}
+
+static void slot_set(struct watch *watch, const struct model_event *event)
+{
+    watch->slots[watch->operation.slot] =
+        (struct watched_slot){.live = true,
+                              .address = event->address,
+                              .size_bytes = event->size_bytes,
+                              .usable_bytes = event->usable_bytes};
+}
+
+static void resized(struct watch *watch, const struct model_event *event)
+{
+    unsigned number = watch->operation.slot;
+    struct watched_slot old = watch->slots[number];
+    struct fill *fill = fill_of_slot(watch, number);
+    slot_set(watch, event);
+    record_left_behind(watch, &old, &watch->slots[number]);
+    if (fill != NULL) {
+        fill->address = event->address;
+        if (fill->length > event->size_bytes)
+            fill->length = event->size_bytes;
+        fill->state = FILL_LIVE;
+    }
+}
+
+static void freed(struct watch *watch)
+{
+    unsigned number = watch->operation.slot;
+    record_place(watch, "free", number);
+    fills_of_slot_become(watch, number, FILL_DEAD);
+    watch->slots[number].live = false;
+}
+
+static void closed(struct watch *watch)
+{
+    for (unsigned i = 0; i < MODEL_SLOTS; i++) {
+        if (watch->slots[i].live)
+            record_place(watch, "close", i);
+        watch->slots[i].live = false;
+    }
+    all_fills_become(watch, FILL_DEAD);
+}
+
+static void ended_well(struct watch *watch, const struct model_event *event)
+{
+    switch (watch->operation.code) {
+    case MODEL_ALLOC:
+    case MODEL_ALLOC_ALIGNED:
+        slot_set(watch, event);
+        break;
+    case MODEL_RESIZE:
+        resized(watch, event);
+        break;
+    case MODEL_FREE:
+        freed(watch);
+        break;
+    case MODEL_CLOSE:
+        closed(watch);
+        break;
+    case MODEL_LOOK:
+        record_locks(watch, event);
+        break;
+    case MODEL_PEEK:
+        record_place(watch, "peek", watch->operation.slot);
+        break;
+    default:
+        break;
+    }
+}
+
+/* A trap that a blind observer of traps would report: a perfect guard. */
+static void blind_trap(struct model_event *event)
+{
+    event->outcome = MODEL_TRAPPED;
+    event->signal = 11;
+    event->code = 2; /* SEGV_ACCERR */
+    event->distance_bytes = 0;
+}
+
+static void end(struct watch *watch, const struct case_message *message)
+{
+    watch->in_subject = false;
+    struct seen *seen = seen_add(watch, SEEN_OPERATION);
+    seen->event = message->event;
+    if (blind(watch, OBSERVE_TRAPS) &&
+        (watch->operation.code == MODEL_WALK || watch->operation.code == MODEL_TOUCH))
+        blind_trap(&seen->event);
+    if (blind(watch, OBSERVE_TRAPS) && watch->operation.code == MODEL_MISUSE)
+        seen->event.outcome = MODEL_DIED;
+    if (calls_subject(watch->operation.code))
+        seen->locked_bytes = locked_bytes(watch);
+    if (watch->operation.code == MODEL_CROWD)
+        planted_crowd(watch, message->event.size_bytes, message->pool_offset);
+    if (message->event.outcome == MODEL_OK)
+        ended_well(watch, &message->event);
+    else if (message->event.outcome == MODEL_DIED)
+        check_all(watch);
+    else if (frees_one(&watch->operation)) /* refused: as before */
+        fills_of_slot_become(watch, watch->operation.slot, FILL_LIVE);
+}
+
+static bool fault_set(struct watch *watch, const struct case_message *message)
+{
+    watch->fault.armed = false;
+    if (message->error == 0)
+        return true;
+    if ((watch->run->observers & OBSERVE_FAULTS) == 0 || message->after != 0)
+        return false; /* a call that takes effect and still fails cannot be had by notification */
+    watch->fault.armed = true;
+    watch->fault.told = false;
+    watch->fault.on = message->on != 0;
+    watch->fault.call = message->call;
+    watch->fault.error = message->error;
+    watch->fault.nth = message->nth;
+    watch->fault.counted = 0;
+    return true;
+}
+
+static void released_by_ledger(struct watch *watch, const struct case_message *message)
+{
+    char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, message->call);
+    released(watch, name != NULL ? name : "?", message->address, message->size_bytes);
+    free(name);
+}
+
+static void violated(struct watch *watch, const struct case_message *message)
+{
+    struct seen *seen = seen_add(watch, SEEN_VIOLATION);
+    (void)snprintf(seen->promise, sizeof seen->promise, "%s", message->promise);
+    (void)snprintf(seen->text, sizeof seen->text, "%s", message->text);
+}
+
+uint64_t watch_message(struct watch *watch, const struct case_message *message, const int *fds)
+{
+    switch ((enum case_kind)message->kind) {
+    case CASE_HELLO:
+        hello(watch, message, fds);
+        return 0;
+    case CASE_LOADED:
+        watch->loaded = true;
+        return 0;
+    case CASE_BEGIN:
+        begin(watch, message);
+        return 0;
+    case CASE_END:
+        end(watch, message);
+        return 0;
+    case CASE_CHECK:
+        return check(watch, message->fill, message->address, message->size_bytes,
+                     watch->operation.code == MODEL_CHECK);
+    case CASE_PLANTED:
+        planted(watch, message);
+        return 0;
+    case CASE_FAULT:
+        return fault_set(watch, message);
+    case CASE_CHILD:
+        child(watch, message, fds);
+        return 0;
+    case CASE_VIOLATED:
+        violated(watch, message);
+        return 0;
+    case CASE_RELEASE:
+        released_by_ledger(watch, message);
+        return 0;
+    case CASE_FINISHED:
+        watch->finished = true;
+        return 0;
+    case CASE_REFUSED:
+    case CASE_FAILED:
+        watch->finished = true;
+        watch->run->ending = message->kind == CASE_REFUSED ? ENDED_REFUSED : ENDED_FAILED;
+        (void)snprintf(watch->run->text, sizeof watch->run->text, "%s", message->text);
+        return 0;
+    case CASE_VARIANT: /* its description follows: see supervise.c */
+        return 0;
+    }
+    return 0;
+}
+
+void watch_close(struct watch *watch)
+{
+    int fds[] = {watch->target.mem_fd,     watch->target.smaps_fd, watch->target.status_fd,
+                 watch->target.pagemap_fd, watch->listener_fd,     watch->socket_fd};
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+    free(watch->fills);
+}
