@@ -148,14 +148,26 @@ static json_t *entries_json(unsigned entries)
     return list;
 }
 
+static json_t *observers_json(unsigned observers)
+{
+    json_t *list = json_array();
+
+    for (unsigned bit = 0; bit < OBSERVERS; bit++) {
+        if (observers & 1u << bit)
+            json_array_append_new(list, json_string(observer_name(1u << bit)));
+    }
+    return list;
+}
+
 static json_t *promises_json(void)
 {
     json_t *list = json_array();
 
     for (const struct promise *const *p = promises; *p != NULL; p++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "id", (*p)->id, "level",
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o}", "id", (*p)->id, "level",
                                               promise_level_name((*p)->level), "statement",
-                                              (*p)->statement));
+                                              (*p)->statement, "needs", entries_json((*p)->entries),
+                                              "observers", observers_json((*p)->observers)));
     return list;
 }
 

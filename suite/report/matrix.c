@@ -223,7 +223,7 @@ void report_compare(const struct terminal *to, const struct run_result *result)
     put_broken(to, result);
     put_errors(to, result);
     put_not_observable(to, result);
-    put_unknown_claims(to, result);
+    put_unknown_claims(to, result, to->verbose);
     put_skipped(to, result->skipped, result->skipped_count);
     if (to->verbose) {
         put_cases(to, result);

@@ -224,8 +224,16 @@ void put_not_observable(const struct terminal *to, const struct run_result *resu
 
 /* ---- claims that nobody here can judge ---- */
 
-static void put_unknown_of(const struct terminal *to, const struct subject_result *subject,
-                           bool *headed)
+static size_t unknown_claims(const struct subject_result *subject)
+{
+    size_t count = 0;
+
+    for (char **claim = subject->claims; claim != NULL && *claim != NULL; claim++)
+        count += promise_find(*claim) == NULL;
+    return count;
+}
+
+static void put_unknown_of(const struct terminal *to, const struct subject_result *subject)
 {
     char *line = NULL;
     size_t line_bytes = 0, count = 0;
@@ -239,24 +247,29 @@ static void put_unknown_of(const struct terminal *to, const struct subject_resul
             fprintf(out, "%s%s", count++ > 0 ? ", " : "", *claim);
     }
     fclose(out);
-    if (count > 0) {
-        if (!*headed)
-            text_line(to, TONE_STRONG, "Claimed, but no promise that is known here: not judged");
-        *headed = true;
-        text_spaces(to, 2);
-        text_wrap(to, 2, 6, line);
-    }
+    text_spaces(to, 2);
+    text_wrap(to, 2, 6, line);
     free(line);
 }
 
-void put_unknown_claims(const struct terminal *to, const struct run_result *result)
+void put_unknown_claims(const struct terminal *to, const struct run_result *result, bool named)
 {
-    bool headed = false;
+    char heading[128], claims[64];
+    size_t count = 0;
 
     for (size_t s = 0; s < result->count; s++)
-        put_unknown_of(to, &result->subjects[s], &headed);
-    if (headed)
-        fputc('\n', to->out);
+        count += unknown_claims(&result->subjects[s]);
+    if (count == 0)
+        return;
+    snprintf(heading, sizeof heading, "Not judged: %s this version does not know",
+             text_count(claims, sizeof claims, count, "claim of a promise that",
+                        "claims of promises that"));
+    text_line(to, named ? TONE_STRONG : TONE_QUIET, heading);
+    for (size_t s = 0; named && s < result->count; s++) {
+        if (unknown_claims(&result->subjects[s]) > 0)
+            put_unknown_of(to, &result->subjects[s]);
+    }
+    fputc('\n', to->out);
 }
 
 /* ---- --verbose ---- */

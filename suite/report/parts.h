@@ -21,7 +21,7 @@ void put_broken(const struct terminal *to, const struct run_result *result);
 void put_errors(const struct terminal *to, const struct run_result *result);
 void put_not_observable(const struct terminal *to, const struct run_result *result);
 /* Claims whose promise does not exist here: misspelt, or newer than this program. */
-void put_unknown_claims(const struct terminal *to, const struct run_result *result);
+void put_unknown_claims(const struct terminal *to, const struct run_result *result, bool named);
 void put_skipped(const struct terminal *to, const struct skipped_subject *skipped, size_t count);
 /* --verbose: how many cases showed what; what the controls showed; the sizes swept. */
 void put_cases(const struct terminal *to, const struct run_result *result);

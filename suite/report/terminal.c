@@ -95,7 +95,7 @@ static void put_title(const struct terminal *to, const struct subject_result *su
     text_put(to, TONE_STRONG, subject->name, 0);
     text_spaces(to, 1);
     text_put(to, TONE_PLAIN, subject->version, 0);
-    text_spaces(to, 2);
+    text_spaces(to, subject->version[0] != '\0' ? 2 : 1);
     text_line(to, TONE_QUIET, subject->path);
     fputc('\n', to->out);
 }
@@ -217,7 +217,7 @@ void report_verify(const struct terminal *to, const struct run_result *result,
     put_host(to, result);
     for (size_t s = 0; s < result->count; s++)
         put_subject(to, columns, &result->subjects[s]);
-    put_unknown_claims(to, result);
+    put_unknown_claims(to, result, true);
     if (to->verbose)
         put_sizes(to, result);
     put_claim_legend(to, result);

@@ -160,9 +160,10 @@ def test_compare_counts_the_five_apart_and_names_all():
 
 
 def test_claims_that_nobody_knows_are_said():
-    heading = "Claimed, but no promise that is known here: not judged\n  loud: unheard-of\n"
-    assert heading in strongroom("verify", "good", "loud").stdout and heading in strongroom("compare").stdout
-    assert "Claimed, but" not in strongroom("verify", "good").stdout
+    heading = "Not judged: 1 claim of a promise that this version does not know\n"
+    assert heading + "  loud: unheard-of\n" in strongroom("verify", "good", "loud").stdout
+    assert heading + "\n" in strongroom("compare").stdout
+    assert "Not judged" not in strongroom("verify", "good").stdout
 
 
 def test_text_has_no_trailing_space_and_no_control_character():

@@ -1,0 +1,96 @@
+"""The harness distrusts itself: no observer, one that sees nothing, controls swapped: never `holds`."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+BUILD = pathlib.Path(os.environ["STRONGROOM_BUILD"])
+SUBJECT = "ref-alloc-guarded"  # keeps, and claims, all: whatever is not `holds` is the harness's doing
+KNOWN = json.loads(
+    subprocess.run([BUILD / "strongroom", "list", "--json", "-"], capture_output=True, text=True, check=True).stdout
+)
+PROMISES = {promise["id"]: promise["observers"] for promise in KNOWN["promises"]}
+PAIRS = [(promise, observer) for promise, observers in PROMISES.items() for observer in observers]
+
+
+def needing(observer):
+    return ",".join(promise for promise, observers in PROMISES.items() if observer in observers)
+
+
+@pytest.fixture(scope="module")
+def judged(strongroom):
+    """Judges all promises that need an observer under one setting, once: (knob, observer) -> run."""
+    runs = {}
+
+    def judge(knob, observer):
+        if (knob, observer) not in runs:
+            words = ["verify", SUBJECT, "--only", needing(observer), "--json", "-"]
+            runs[knob, observer] = strongroom(*words, env={knob: observer}, timeout=600)
+        return runs[knob, observer]
+
+    return judge
+
+
+def test_every_promise_is_observed():
+    assert len(PROMISES) >= 10
+    assert all(PROMISES.values())
+
+
+@pytest.mark.parametrize("promise, observer", PAIRS)
+def test_observer_that_cannot_be_installed(judged, promise, observer):
+    run = judged("STRONGROOM_DENY", observer)
+    assert run.verdicts[SUBJECT, promise]["verdict"] == "not observable here"
+    assert run.verdicts[SUBJECT, promise]["evidence"]["summary"]
+    assert run.status == 3, run.err
+
+
+@pytest.mark.parametrize("promise, observer", PAIRS)
+def test_observer_that_sees_nothing_wrong(judged, promise, observer):
+    run = judged("STRONGROOM_BLIND", observer)
+    if run.out == "":  # found out before there was anything to judge
+        assert run.status == 2 and run.err.count("\n") == 1
+        return
+    record = run.verdicts[SUBJECT, promise]
+    # A capability that is not there shows at once: not looked at, rather than looked at in vain.
+    expected = ("not observable here", 3) if observer == "ipc-lock" else ("error", 2)
+    assert (record["verdict"], run.status) == expected, record["evidence"]["summary"]
+
+
+@pytest.fixture(scope="module")
+def swapped(strongroom, tmp_path_factory):
+    """Judged with the leaking control in the place of the correct one, and the other way round."""
+    folder = tmp_path_factory.mktemp("controls")
+    shutil.copy(BUILD / "controls" / "leaking.so", folder / "correct.so")
+    shutil.copy(BUILD / "controls" / "correct.so", folder / "leaking.so")
+    return strongroom("verify", SUBJECT, "--json", "-", env={"STRONGROOM_CONTROLS": str(folder)}, timeout=600)
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_controls_swapped(swapped, promise):
+    assert swapped.verdicts[SUBJECT, promise]["verdict"] == "error"
+    assert swapped.status == 2
+
+
+@pytest.fixture(scope="module", params=["correct", "leaking"])
+def same(request, strongroom, tmp_path_factory):
+    """Judged with one allocator as both controls: nothing is ever caught, or nothing ever passes."""
+    folder = tmp_path_factory.mktemp("controls")
+    for name in ("correct", "leaking"):
+        shutil.copy(BUILD / "controls" / f"{request.param}.so", folder / f"{name}.so")
+    return strongroom("verify", SUBJECT, "--json", "-", env={"STRONGROOM_CONTROLS": str(folder)}, timeout=600)
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_one_control_for_both(same, promise):
+    assert same.verdicts[SUBJECT, promise]["verdict"] == "error"
+    assert same.status == 2
+
+
+def test_controls_that_are_not_there(strongroom, tmp_path):
+    run = strongroom("verify", SUBJECT, "--only", "locked", env={"STRONGROOM_CONTROLS": str(tmp_path)})
+    assert (run.status, run.out) == (2, "")
+    assert run.err == f"strongroom: {tmp_path}/leaking.so: No such file or directory\n"

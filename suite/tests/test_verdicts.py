@@ -1,0 +1,134 @@
+"""What is said of the allocators that are here: the whole comparison, the gate's four statuses, as root and as a plain user."""
+
+import json
+import os
+import pathlib
+
+import jsonschema
+import pytest
+
+SOURCE = pathlib.Path(os.environ["STRONGROOM_SOURCE"])
+HAND_MADE = "malloc-mlock"  # what many people write; nobody claims anything for it
+GUARDED, PACKED = "ref-alloc-guarded", "ref-alloc-packed"
+
+# Broken by how it is written, whatever the machine: see subjects/malloc-mlock.c.
+HAND_MADE_BREAKS = {"neighbour", "zero-on-free", "honest-lock"}
+
+
+@pytest.fixture(scope="module")
+def compared(strongroom):
+    return strongroom("compare", "--json", "-", timeout=600)
+
+
+@pytest.fixture(scope="module")
+def compared_plainly(plainly):
+    return plainly("compare", "--json", "-", timeout=600)
+
+
+def errors(run):
+    return [
+        (name, promise, v["evidence"]["summary"]) for (name, promise), v in run.verdicts.items() if v["verdict"] == "error"
+    ]
+
+
+def test_compare_judges_all_that_is_found(compared, strongroom):
+    assert errors(compared) == [] and compared.status == 0
+    found = json.loads(strongroom("list", "--json", "-").out)
+    assert {s["name"] for s in compared.json["subjects"]} == {s["name"] for s in found["subjects"]}
+    assert {GUARDED, PACKED, HAND_MADE} <= {s["name"] for s in found["subjects"]}
+    asked = [promise["id"] for promise in found["promises"]]
+    for subject in compared.json["subjects"]:
+        assert [v["promise"] for v in subject["verdicts"]] == asked
+        assert sum(subject["summary"].values()) == len(asked)
+
+
+def test_compare_follows_the_schema(compared):
+    schema = json.loads((SOURCE / "docs" / "strongroom-result-1.schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(compared.json)
+
+
+def test_sweep_has_at_least_24_sizes(compared):
+    assert len({size["bytes"] for size in compared.json["sizes"]}) >= 24
+
+
+def test_reference_keeps_all_that_it_claims(compared):
+    for subject in compared.json["subjects"]:
+        if subject["library"] != "ref-alloc":
+            continue
+        wrong = {
+            v["promise"]: (v["verdict"], v["evidence"]["summary"])
+            for v in subject["verdicts"]
+            if (v["claimed"] or v["level"] == "core") and v["verdict"] != "holds"
+        }
+        assert wrong == {}, subject["name"]
+    for promise in compared.named(GUARDED):
+        assert "holds" in (compared.named(GUARDED)[promise], compared.named(PACKED)[promise])
+
+
+def test_hand_made_breaks_what_it_must_with_evidence(compared):
+    broken = {promise for promise, verdict in compared.named(HAND_MADE).items() if verdict == "broken"}
+    assert HAND_MADE_BREAKS <= broken
+    for promise in broken:
+        record = compared.verdicts[HAND_MADE, promise]
+        assert "0x" in record["evidence"]["summary"] or "n=" in record["evidence"]["summary"]
+        assert record["evidence"]["broken"] > 0
+        assert f"verify {HAND_MADE} --only {promise} --case " in record["repeat"]
+
+
+def test_every_verdict_rests_on_something(compared):
+    for (name, promise), record in compared.verdicts.items():
+        of_it, positive, negative = record["evidence"], record["controls"]["positive"], record["controls"]["negative"]
+        assert of_it["summary"] and of_it["cases"] == of_it["kept"] + of_it["broken"] + of_it["refused"] + of_it["unseen"]
+        if record["verdict"] == "holds":
+            assert of_it["kept"] > 0 and of_it["broken"] == 0, (name, promise)
+        if record["verdict"] in ("holds", "broken") and of_it["cases"] > 1:
+            assert positive["broken"] > 0 and negative["broken"] == 0 and negative["kept"] > 0, (name, promise)
+
+
+def test_repeat_command_gives_the_same_verdict(compared, strongroom):
+    record = compared.verdicts[HAND_MADE, "neighbour"]
+    words = record["repeat"].split(" verify ", 1)[1].replace("'", "").split(" --case ")
+    run = strongroom("verify", *words[0].split(), "--case", words[1], "--json", "-")
+    assert run.status == 1
+    assert run.named(HAND_MADE) == {"neighbour": "broken"}
+    assert run.verdicts[HAND_MADE, "neighbour"]["evidence"]["cases"] == 1
+
+
+# ---- the gate ----
+
+
+def test_verify_passes_the_reference(strongroom):
+    run = strongroom("verify", "ref-alloc", timeout=600)
+    assert run.status == 0, run.out + run.err
+    assert "\nexit 0: " in run.out
+
+
+def test_verify_stops_the_hand_made(strongroom):
+    run = strongroom("verify", HAND_MADE, "--only", ",".join(sorted(HAND_MADE_BREAKS)))
+    assert run.status == 1
+    assert run.out.endswith("exit 1: 3 promises are broken\n")
+    assert run.out.count("\n  BROKEN") == 3
+
+
+def test_unobserved_is_3_unless_allowed(strongroom):
+    deny = {"STRONGROOM_DENY": "traps"}
+    asked = ["verify", GUARDED, "--only", "guard-after,neighbour"]
+    assert strongroom(*asked).status == 0
+    run = strongroom(*asked, env=deny)
+    assert run.status == 3
+    assert "--allow-unobserved guard-after accepts that" in " ".join(run.out.split())
+    assert strongroom(*asked, "--allow-unobserved", "guard-after", env=deny).status == 0
+    assert strongroom(*asked, "--allow-unobserved", "neighbour", env=deny).status == 3
+
+
+# ---- as a plain user ----
+
+
+def test_plain_user_gets_no_error_and_no_other_verdict(compared, compared_plainly):
+    assert errors(compared_plainly) == [] and compared_plainly.status == 0
+    assert compared_plainly.json["host"]["user"].startswith("uid ")
+    for key, record in compared_plainly.verdicts.items():
+        if record["verdict"] == "not observable here":
+            assert record["evidence"]["summary"], key
+        else:
+            assert record["verdict"] == compared.verdicts[key]["verdict"], key
