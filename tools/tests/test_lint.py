@@ -81,6 +81,19 @@ def test_include_of_nothing(tree):
     assert lint(tree)[:2] == (1, ['suite/main.c:2: dependency: "stdio.h" is no file of this tree: write <stdio.h>'])
 
 
+def test_include_of_what_the_build_makes(tree):
+    (tree / "suite/main.c").write_text('/* The main program. */\n#include "made.inc"\n')
+    (tree / "suite/meson.build").write_text("# The build of suite.\ncustom_target('made', output: 'made.inc')\n")
+    assert lint(tree)[:2] == (0, [])
+
+
+def test_include_of_a_library_that_a_test_has_a_stand_in_for(tree):
+    (tree / "ref-alloc/tests").mkdir()
+    (tree / "ref-alloc/tests/cmocka.h").write_text(HEADER.format("cmocka"))
+    (tree / "model/tests/test_program.c").write_text("/* Tests of programs. */\n#include <cmocka.h>\n")
+    assert lint(tree)[:2] == (0, [])
+
+
 NAMES = {
     "libsodium": "libsodium",
     "sodium_malloc": "sodium_",
