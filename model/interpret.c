@@ -213,7 +213,7 @@ void machine_run(struct machine *m, void *stack)
     if (sigsetjmp(frame.bottom, 0) == 0)
         operations_run(m);
     m->frame = NULL;
-    trap_leave(&frame);
+    trap_leave();
 }
 
 /* -------------------------------------------------------------------------------- the program */
@@ -250,12 +250,16 @@ static void take_turns(struct machine *m)
 
 static void program_run(struct machine *m)
 {
-    struct trap_handlers handlers;
-    trap_install(&handlers, died_by_signal, m);
+    trap_install(died_by_signal, m);
     atomic_store(&current, m);
     take_turns(m);
     atomic_store(&current, NULL);
-    trap_restore(&handlers);
+    trap_restore();
+}
+
+void model_keep_handlers(bool keep)
+{
+    trap_keep(keep);
 }
 
 bool model_interpret(const struct model_program *program, const struct secret_alloc *variant,

@@ -17,15 +17,28 @@ static const int signals[TRAP_SIGNALS] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGF
 
 /* Signal handlers have no argument of their own: what they need has to be global. */
 static struct {
-    trap_death *death;
+    trap_death *death; /* NULL: no program is running */
     void *arg;
-} reporter;
+    bool installed, keep;
+    struct trap_handlers before;
+} traps;
 static _Thread_local struct trap_frame *frame_here;
+static _Thread_local bool stack_ours;      /* this thread's alternate stack is one of ours ... */
+static _Thread_local stack_t stack_before; /* ... and was this one before */
 
 static void signal_default(int number)
 {
     struct sigaction action = {.sa_handler = SIG_DFL};
     sigaction(number, &action, NULL);
+}
+
+/* Gives the signal to whoever had it before us. */
+static void put_back(int number)
+{
+    for (unsigned i = 0; i < TRAP_SIGNALS; i++)
+        if (signals[i] == number)
+            sigaction(number, &traps.before.old[i], NULL);
+    traps.installed = false;
 }
 
 /* Leaves the handler for a frame's landing place. */
@@ -47,11 +60,10 @@ static void handle(int number, siginfo_t *info, void *context)
         frame->fault = fault;
         jump(frame->probe, context);
     }
-    /* A crash while the death is being reported must not be caught again. */
-    signal_default(number);
-    if (reporter.death != NULL && reporter.death(reporter.arg, &fault) && frame != NULL)
+    if (traps.death != NULL && traps.death(traps.arg, &fault) && frame != NULL)
         jump(frame->bottom, context);
-    /* A fault happens again on return and kills; a signal that was sent has to be sent again. */
+    /* Not ours: a fault happens again on return; a signal that was sent has to be sent again. */
+    put_back(number);
     if (info->si_code <= 0)
         raise(number);
 }
@@ -77,17 +89,44 @@ static void restore(const struct trap_handlers *handlers, unsigned count)
         sigaction(signals[i], &handlers->old[i], NULL);
 }
 
-void trap_install(struct trap_handlers *handlers, trap_death *death, void *arg)
+void trap_install(trap_death *death, void *arg)
 {
-    reporter.death = death;
-    reporter.arg = arg;
-    install(handlers, TRAP_SIGNALS);
+    traps.arg = arg;
+    traps.death = death;
+    if (!traps.installed)
+        install(&traps.before, TRAP_SIGNALS);
+    traps.installed = true;
 }
 
-void trap_restore(const struct trap_handlers *handlers)
+static void uninstall(void)
 {
-    restore(handlers, TRAP_SIGNALS);
-    reporter.death = NULL;
+    if (traps.installed)
+        restore(&traps.before, TRAP_SIGNALS);
+    traps.installed = false;
+}
+
+void trap_restore(void)
+{
+    traps.death = NULL;
+    if (!traps.keep)
+        uninstall();
+}
+
+/* Gives this thread's alternate stack back. */
+static void stack_restore(void)
+{
+    if (stack_ours)
+        sigaltstack(&stack_before, NULL);
+    stack_ours = false;
+}
+
+void trap_keep(bool keep)
+{
+    traps.keep = keep;
+    if (keep || traps.death != NULL)
+        return;
+    uninstall();
+    stack_restore();
 }
 
 void trap_claim(struct trap_handlers *handlers)
@@ -101,7 +140,7 @@ void trap_release(const struct trap_handlers *handlers)
 
 void trap_default(void)
 {
-    reporter.death = NULL;
+    traps.death = NULL;
     frame_here = NULL;
     for (unsigned i = 0; i < TRAP_SIGNALS; i++)
         signal_default(signals[i]);
@@ -111,16 +150,17 @@ void trap_enter(struct trap_frame *frame, void *stack)
 {
     stack_t alternate = {.ss_sp = stack, .ss_size = TRAP_STACK_BYTES};
     frame->probing = 0;
-    frame->outer = frame_here;
     memset(&frame->fault, 0, sizeof frame->fault);
-    sigaltstack(&alternate, &frame->old_stack);
+    if (!stack_ours)
+        stack_ours = sigaltstack(&alternate, &stack_before) == 0;
     frame_here = frame;
 }
 
-void trap_leave(struct trap_frame *frame)
+void trap_leave(void)
 {
-    frame_here = frame->outer;
-    sigaltstack(&frame->old_stack, NULL);
+    frame_here = NULL;
+    if (!traps.keep)
+        stack_restore();
 }
 
 bool trap_has_frame(void)

@@ -27,7 +27,7 @@ struct trap_fault {
 };
 
 /* Told of a crash that no probe expected: true if the thread is to go on at its bottom, false if
- * the signal is to take its ordinary course. Runs in the signal handler. */
+ * the signal is to take the course that it took before. Runs in the signal handler. */
 typedef bool trap_death(void *arg, const struct trap_fault *fault);
 
 /* What one thread needs in order to survive a crash. Lives on its stack, below the subject. */
@@ -35,18 +35,19 @@ struct trap_frame {
     sigjmp_buf bottom, probe;
     volatile sig_atomic_t probing;
     struct trap_fault fault; /* the last one caught */
-    stack_t old_stack;
-    struct trap_frame *outer;
 };
 
-/* The process's handlers as they were before. */
+/* Handlers as they were before. */
 struct trap_handlers {
     struct sigaction old[TRAP_SIGNALS];
 };
 
 /* Installs the handlers of all signals for which a death is reported. */
-void trap_install(struct trap_handlers *handlers, trap_death *death, void *arg);
-void trap_restore(const struct trap_handlers *handlers);
+void trap_install(trap_death *death, void *arg);
+void trap_restore(void);
+/* From now on (true) let the handlers and stacks stay when they would be taken down, so that a
+ * process that runs many programs pays for them once. False takes them down. */
+void trap_keep(bool keep);
 /* Takes SIGSEGV and SIGBUS back from a subject that has meanwhile set handlers of its own, for the
  * time of one probe; trap_release gives them back. */
 void trap_claim(struct trap_handlers *handlers);
@@ -54,9 +55,9 @@ void trap_release(const struct trap_handlers *handlers);
 /* In a forked child: let every signal do what it does by default, so that the parent sees it. */
 void trap_default(void);
 
-/* Gives this thread a frame and an alternate stack. Follow it with sigsetjmp(frame->bottom, 0). */
+/* Gives this thread its one frame and an alternate stack (always the same). Follow it with sigsetjmp(frame->bottom, 0). */
 void trap_enter(struct trap_frame *frame, void *stack);
-void trap_leave(struct trap_frame *frame);
+void trap_leave(void);
 /* Has this thread a frame to go back to? */
 bool trap_has_frame(void);
 /* Goes to the bottom of this thread's frame. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_interpret.c: the interpreter, on a small allocator whose every move is known. */
 #include <errno.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -612,6 +613,41 @@ static void handlers_are_put_back(void **unused)
     signal(SIGSEGV, SIG_DFL);
 }
 
+static sigjmp_buf back;
+static void jump_back(int number)
+{
+    siglongjmp(back, number);
+}
+
+static void handlers_may_be_kept(void **unused)
+{
+    struct sigaction now;
+    (void)unused;
+    signal(SIGSEGV, jump_back);
+    model_keep_handlers(true);
+    for (int i = 0; i < 3; i++) {
+        toy_run(&toy_table,
+                "open\nalloc s0 16\ntouch s0 after read 0\nbaton\ntouch s0 after read 0\n"
+                "baton\nclose\n");
+        assert_outcome(2, MODEL_TRAPPED);
+        assert_outcome(4, MODEL_TRAPPED);
+    }
+    misuse_is_caught(TOY_ABORT, "open\nmisuse s0 foreign-free\n", 1);
+    misuse_is_caught(TOY_CRASH, "open\nmisuse s0 foreign-free\n", 1);
+    misuse_is_caught(TOY_CRASH, "open\nmisuse s0 foreign-free\n", 1);
+    sigaction(SIGSEGV, NULL, &now);
+    assert_ptr_not_equal(now.sa_handler, jump_back);
+    /* A crash that is no subject's goes to whoever had the signal before. */
+    if (sigsetjmp(back, 1) == 0) {
+        raise(SIGSEGV);
+        fail_msg("raise returned");
+    }
+    model_keep_handlers(false);
+    sigaction(SIGSEGV, NULL, &now);
+    assert_ptr_equal(now.sa_handler, jump_back);
+    signal(SIGSEGV, SIG_DFL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -648,6 +684,7 @@ int main(void)
         cmocka_unit_test_setup(the_baton_changes_threads, fresh),
         cmocka_unit_test_setup(the_shadow_speaks_through_the_host, fresh),
         cmocka_unit_test_setup(handlers_are_put_back, fresh),
+        cmocka_unit_test_setup(handlers_may_be_kept, fresh),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
