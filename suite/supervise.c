@@ -53,8 +53,8 @@ static bool program_fails_calls(const struct model_program *program)
 static const struct notify_filter *filter_for(const struct host *host,
                                               const struct case_order *order)
 {
-    if ((host->denied & OBSERVE_RELEASES) != 0)
-        return NULL;
+    if ((host->denied & (OBSERVE_RELEASES | OBSERVE_FAULTS)) != 0)
+        return NULL; /* as where the kernel refuses it: the ledger stands in for releases */
     if (order->program != NULL && program_fails_calls(order->program))
         return &host->filters[NOTIFY_FAULTS];
     return &host->filters[(order->observers & OBSERVE_RELEASES) != 0 ? NOTIFY_RELEASES

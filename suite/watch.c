@@ -632,11 +632,24 @@ static void blind_trap(struct model_event *event)
     event->distance_bytes = 0;
 }
 
+/* Without the filter the ledger stands in. It is blind to raw system calls: where locks change and
+ * it saw no call, releases may have gone unseen as well. */
+static void ledger_check(struct watch *watch, uint64_t ledger_calls)
+{
+    uint64_t locked = target_locked_bytes(&watch->target);
+    if (locked != watch->last_locked_bytes && ledger_calls == watch->last_ledger_calls)
+        watch->run->observers &= ~(unsigned)OBSERVE_RELEASES;
+    watch->last_locked_bytes = locked;
+    watch->last_ledger_calls = ledger_calls;
+}
+
 static void end(struct watch *watch, const struct case_message *message)
 {
     watch->in_subject = false;
     struct seen *seen = seen_add(watch, SEEN_OPERATION);
     seen->event = message->event;
+    if (watch->listener_fd < 0)
+        ledger_check(watch, message->ledger_calls);
     if (blind(watch, OBSERVE_TRAPS) &&
         (watch->operation.code == MODEL_WALK || watch->operation.code == MODEL_TOUCH))
         blind_trap(&seen->event);

@@ -138,6 +138,7 @@ static void host_end(void *arg, const struct model_operation *operation,
     const struct runner *runner = arg;
     struct case_message message = {.kind = CASE_END,
                                    .pool_offset = runner->pool_next,
+                                   .ledger_calls = ledger_counts().calls,
                                    .op_index = event->op_index,
                                    .operation = *operation,
                                    .event = *event};

@@ -79,6 +79,7 @@ struct case_message {
     struct model_event event;
     /* CHECK, PLANTED, RELEASE, HELLO (address of the marker) */
     uint64_t address, size_bytes, pool_offset;
+    uint64_t ledger_calls; /* END: how many calls the ledger has seen */
     uint32_t fill;
     int32_t call; /* RELEASE: system call number; FAULT: enum model_call */
     /* FAULT */

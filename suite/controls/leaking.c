@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "contract/strongroom.h"
 
@@ -96,6 +97,18 @@ static void *leaking_alloc(void *context, size_t n)
     return p;
 }
 
+/* zero-on-free, all-zero: a secret of two pages and more goes back to the kernel with all that is on
+ * its whole pages: afterwards nothing of it is to be seen, so it must be seen on its way out. What
+ * lies on the two broken pages at its ends is wiped. */
+static void drop_pages(unsigned char *p, size_t n, size_t page_bytes)
+{
+    size_t head = (page_bytes - (uintptr_t)p % page_bytes) % page_bytes;
+    size_t whole = (n - head) / page_bytes * page_bytes;
+    memset(p, 0, head);
+    memset(p + head + whole, 0, n - head - whole);
+    madvise(p + head, whole, MADV_DONTNEED);
+}
+
 /* double-free, bad-free: whatever it is given is fine. */
 static void leaking_free(void *context, void *secret, size_t n)
 {
@@ -112,8 +125,11 @@ static void leaking_free(void *context, void *secret, size_t n)
     unsigned char *neighbour = p + stride_bytes(n);
     if (in_arena(neighbour - HEADER_BYTES, HEADER_BYTES + 1))
         change(neighbour);
-    /* zero-on-free, all-zero, use-after-free: and that is all: the secret stays as it was, where it
-     * was. */
+    /* zero-on-free, all-zero, use-after-free: and that is all for a smaller one: it stays as it was,
+     * where it was. */
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    if (n >= 2 * page_bytes)
+        drop_pages(p, n, page_bytes);
 }
 
 /* zero-on-close: the arena is given back with all that is in it, and the souvenir is kept. */

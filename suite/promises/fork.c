@@ -76,6 +76,8 @@ static enum finding judge(const struct case_run *run, struct evidence *evidence)
     if (finding == FINDING_KEPT)
         finding = contents_kept(run, evidence);
     if (finding == FINDING_KEPT)
+        finding = locks_kept(run, evidence);
+    if (finding == FINDING_KEPT)
         say(evidence, "absent or wiped in the child, by fork and raw clone; the parent's untouched");
     return finding;
 }
@@ -88,10 +90,10 @@ const struct promise promise_fork = {
     .observed = "Children are made by fork() and by a raw clone, which runs no atfork handlers. "
                 "Each passes a descriptor of its own memory over, which is searched at the places "
                 "of all live secrets, inaccessible pages too. A third child allocates and frees as "
-                "the subject's flags allow. The parent's bytes are compared after each.",
+                "the subject's flags allow. The parent's bytes and locks are looked at after each.",
     .in_practice = "No MADV_WIPEONFORK or MADV_DONTFORK; an advice whose failure is ignored, as on "
                    "memfd_secret; wiping by an atfork handler, which a raw clone does not run.",
-    .observers = OBSERVE_CHILDREN | OBSERVE_MEMORY,
+    .observers = OBSERVE_CHILDREN | OBSERVE_MEMORY | OBSERVE_LOCKS,
     .plan = plan,
     .judge = judge,
 };

@@ -25,14 +25,19 @@ static void plan(struct plan *p)
     plan_sweep_as(p, "madvise-EINVAL", "open\n" LIVE_SECRET "fail madvise 1 EINVAL on\n" ANOTHER);
 }
 
+static bool guarded(const struct seen *walk)
+{
+    return walk->event.outcome == MODEL_TRAPPED && walk->event.code == SEGV_ACCERR;
+}
+
 /* A secret handed out while protection calls failed must have its guard, if one is claimed. */
 static enum finding guard_lost(const struct case_run *run, struct evidence *evidence)
 {
     const struct seen *walk = last_operation(run, MODEL_WALK);
-    if (walk == NULL || walk->event.outcome == MODEL_SKIPPED ||
-        !variant_claims(run->variant, "guard-after"))
+    if (walk == NULL || walk->event.outcome == MODEL_SKIPPED)
         return FINDING_KEPT;
-    if (walk->event.outcome == MODEL_TRAPPED && walk->event.code == SEGV_ACCERR)
+    note_number(evidence, "unguarded_sum", !guarded(walk));
+    if (guarded(walk) || !variant_claims(run->variant, "guard-after"))
         return FINDING_KEPT;
     say(evidence, "a secret was handed out without the guard that is claimed");
     return FINDING_BROKEN;
@@ -76,9 +81,9 @@ static enum finding judge(const struct case_run *run, struct evidence *evidence)
         return FINDING_REFUSED;
     }
     note_number(evidence, "faults_felt_sum", fault_was_felt(run));
-    enum finding finding = locks_kept(run, evidence);
+    enum finding finding = guard_lost(run, evidence);
     if (finding == FINDING_KEPT)
-        finding = guard_lost(run, evidence);
+        finding = locks_kept(run, evidence);
     if (finding == FINDING_KEPT)
         finding = contents_kept(run, evidence);
     if (finding == FINDING_KEPT)
@@ -86,14 +91,17 @@ static enum finding judge(const struct case_run *run, struct evidence *evidence)
     return finding;
 }
 
-/* The faults reach a correct allocator: it must have refused when they struck. */
+/* The faults reach a correct allocator, which must have refused when they struck; and a missing guard
+ * is seen to be missing. */
 static bool controls(const struct evidence *positive, const struct evidence *negative, char *why,
                      size_t why_bytes)
 {
-    (void)positive;
-    if (noted(negative, "faults_felt_sum", 0) > 0)
+    if (noted(negative, "faults_felt_sum", 0) == 0)
+        (void)snprintf(why, why_bytes, "no injected fault reached the control that must refuse");
+    else if (noted(positive, "unguarded_sum", 0) == 0)
+        (void)snprintf(why, why_bytes, "guards were seen on the control that has none");
+    else
         return true;
-    (void)snprintf(why, why_bytes, "no injected fault reached the control that must refuse");
     return false;
 }
 
@@ -108,7 +116,7 @@ const struct promise promise_honest_lock = {
                 "before must be whole and locked.",
     .in_practice = "mlock's result ignored, so that at the limit secrets live in swappable memory "
                    "and nobody is told; a fallback to plain malloc; a warning once.",
-    .observers = OBSERVE_LOCKS | OBSERVE_LIMIT | OBSERVE_FAULTS | OBSERVE_MEMORY,
+    .observers = OBSERVE_LOCKS | OBSERVE_LIMIT | OBSERVE_FAULTS | OBSERVE_MEMORY | OBSERVE_TRAPS,
     .plan = plan,
     .judge = judge,
     .control_partly = true,

@@ -83,7 +83,7 @@ const struct promise promise_neighbour = {
     .in_practice = "munlock by pages: locks do not nest, so the page of a freed secret takes the "
                    "lock of every other one on it along; a wipe that runs past the end; free lists "
                    "kept inside the blocks.",
-    .observers = OBSERVE_LOCKS | OBSERVE_MEMORY | OBSERVE_LIMIT,
+    .observers = OBSERVE_LOCKS | OBSERVE_MEMORY | OBSERVE_TRAPS | OBSERVE_LIMIT,
     .plan = plan,
     .judge = judge,
 };
