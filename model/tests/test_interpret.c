@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* test_interpret.c: the interpreter, on a small allocator whose every move is known. */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmocka_all.h"
@@ -168,6 +170,51 @@ static void what_is_not_offered_is_skipped(void **unused)
     assert_outcome(6, MODEL_OK);
     assert_int_equal(ended(1)->usable_bytes, 8);
     assert_true(ended(1)->locked_bytes == UINT64_MAX);
+}
+
+static void errno_values_are_reported(void **unused)
+{
+    (void)unused;
+    toy.error = EAGAIN;
+    toy_run(&toy_table, "open\nalloc s0 8\n");
+    assert_outcome(0, MODEL_REFUSED);
+    assert_int_equal(ended(0)->error, EAGAIN);
+    assert_outcome(1, MODEL_SKIPPED);
+    toy.error = 0;
+    toy_run(&toy_table, "open\nalloc s0 8\nprotect s0 none\nfill s0\nprotect s0 read-write\n"
+                        "fill s0\n");
+    assert_outcome(3, MODEL_SKIPPED);
+    assert_outcome(5, MODEL_OK);
+}
+
+static int close_fails(void *context)
+{
+    (void)context;
+    return EBUSY;
+}
+
+static int protect_fails(void *context, void *p, int access)
+{
+    (void)context;
+    (void)p;
+    (void)access;
+    return ENOSYS;
+}
+
+static void refused_entries_are_told(void **unused)
+{
+    struct secret_alloc table = toy_table;
+    (void)unused;
+    table.close = close_fails;
+    table.protect = protect_fails;
+    toy_run(&table, "open\nalloc s0 8\nprotect s0 none\nfill s0\nclose\nfree s0\nopen\n");
+    assert_outcome(2, MODEL_REFUSED);
+    assert_int_equal(ended(2)->error, ENOSYS);
+    assert_outcome(3, MODEL_OK); /* still as it was */
+    assert_outcome(4, MODEL_REFUSED);
+    assert_int_equal(ended(4)->error, EBUSY);
+    assert_outcome(5, MODEL_SKIPPED); /* the context is gone in either case */
+    assert_outcome(6, MODEL_OK);
 }
 
 static void after_close_everything_is_gone(void **unused)
@@ -502,6 +549,56 @@ static void children_report_back(void **unused)
     assert_int_equal(ended(2)->signal, SIGSEGV);
     assert_outcome(2, MODEL_OK);
     assert_int_equal(ended(3)->signal, 0);
+    toy_reset();
+    toy.fatal_in_child = true;
+    toy_run(&toy_table, "open\nalloc s0 8\nfork libc use\nfork raw use\nfork raw\n");
+    assert_int_equal(ended(2)->signal, SIGABRT); /* and not told as the program's death */
+    assert_int_equal(ended(3)->signal, SIGABRT);
+    assert_int_equal(ended(4)->signal, 0);
+}
+
+/* Crashes that cannot be survived: in a process of their own. */
+static void *crash_on_a_thread(void *unused)
+{
+    (void)unused;
+    raise(SIGILL);
+    return NULL;
+}
+
+static void *alloc_on_a_thread(void *context, size_t size)
+{
+    pthread_t thread;
+    (void)context;
+    (void)size;
+    pthread_create(&thread, NULL, crash_on_a_thread, NULL);
+    pthread_join(thread, NULL);
+    return NULL;
+}
+
+static void a_crash_on_a_thread_of_the_subject_is_told_too(void **unused)
+{
+    struct secret_alloc table = toy_table;
+    int pipe_ends[2], status;
+    unsigned char told[2] = {0};
+    (void)unused;
+    table.alloc = alloc_on_a_thread;
+    assert_int_equal(pipe(pipe_ends), 0);
+    record_to = pipe_ends[1];
+    pid_t child = fork();
+    if (child == 0) {
+        signal(SIGILL, SIG_DFL); /* the test frame's would hide it */
+        toy_run(&table, "open\nalloc s0 8\n");
+        _exit(0);
+    }
+    record_to = 0;
+    waitpid(child, &status, 0);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGILL);
+    assert_int_equal(read(pipe_ends[0], told, 2), 2);
+    assert_int_equal(told[0], MODEL_DIED);
+    assert_int_equal(told[1], SIGILL);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
 }
 
 static void a_child_that_hangs_is_killed(void **unused)
@@ -533,6 +630,16 @@ static void crowds_come_and_go(void **unused)
     assert_int_equal(ended(7)->locked_bytes, 0);
     assert_int_equal(record.matches, 16 + 8 + 16);
     assert_int_equal(record.violations, 0);
+}
+
+static void a_crowd_that_is_not_locked_is_told(void **unused)
+{
+    (void)unused;
+    plain_used = 0;
+    toy_run(&plain, "open\ncrowd 3000 2\ncrowd-look\n");
+    assert_int_equal(ended(2)->count, 2);
+    assert_int_equal(ended(2)->count_good, 2);
+    assert_true(ended(2)->count_locked == 0 || ended(2)->count_locked == UINT64_MAX);
 }
 
 static void a_crowd_stops_at_a_refusal(void **unused)
@@ -658,6 +765,8 @@ int main(void)
         cmocka_unit_test_setup(observers_know_before_the_call, fresh),
         cmocka_unit_test_setup(what_cannot_be_done_is_skipped, fresh),
         cmocka_unit_test_setup(what_is_not_offered_is_skipped, fresh),
+        cmocka_unit_test_setup(errno_values_are_reported, fresh),
+        cmocka_unit_test_setup(refused_entries_are_told, fresh),
         cmocka_unit_test_setup(after_close_everything_is_gone, fresh),
         cmocka_unit_test_setup(the_limit_is_reported_as_it_is, fresh),
         cmocka_unit_test_setup(faults_go_to_the_host, fresh),
@@ -678,7 +787,9 @@ int main(void)
         cmocka_unit_test_setup(a_place_taken_again_is_not_freed_twice, fresh),
         cmocka_unit_test_setup(children_report_back, fresh),
         cmocka_unit_test_setup(a_child_that_hangs_is_killed, fresh),
+        cmocka_unit_test_setup(a_crash_on_a_thread_of_the_subject_is_told_too, fresh),
         cmocka_unit_test_setup(crowds_come_and_go, fresh),
+        cmocka_unit_test_setup(a_crowd_that_is_not_locked_is_told, fresh),
         cmocka_unit_test_setup(a_crowd_stops_at_a_refusal, fresh),
         cmocka_unit_test_setup(a_damaged_crowd_is_told, fresh),
         cmocka_unit_test_setup(the_baton_changes_threads, fresh),

@@ -15,6 +15,7 @@
 
 struct toy toy;
 struct record record;
+int record_to;
 
 /* --------------------------------------------------------------------------------- the allocator */
 
@@ -32,7 +33,7 @@ static int toy_open(const struct secret_config *config, void **context)
     if (toy.own_handlers)
         signal(SIGSEGV, toy_handler);
     *context = &toy;
-    return 0;
+    return toy.error;
 }
 
 static size_t find(const void *p)
@@ -115,6 +116,8 @@ static void toy_free(void *context, void *p, size_t size)
 {
     size_t i = find(p);
     (void)context;
+    if (toy.fatal_in_child && (long)getpid() != toy.process)
+        toy.config.fatal(toy.config.fatal_arg, "in a child");
     if (i == toy.live_count || toy.live[i].size != size) {
         unknown();
         return;
@@ -134,7 +137,7 @@ static int toy_close(void *context)
         munmap(toy.live[i].map, toy.live[i].map_bytes);
     toy.live_count = 0;
     toy.locked_bytes = 0;
-    return 0;
+    return toy.error;
 }
 
 static void *toy_resize(void *context, void *p, size_t old_size, size_t new_size)
@@ -160,7 +163,7 @@ static int toy_protect(void *context, void *p, int access)
     static const int bits[] = {PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE};
     size_t i = find(p);
     (void)context;
-    if (i == toy.live_count)
+    if (i == toy.live_count || toy.error != 0)
         return EINVAL;
     char *map = toy.live[i].map;
     return mprotect(map + TOY_PAGE, toy.live[i].map_bytes - 2 * TOY_PAGE, bits[access]);
@@ -255,6 +258,10 @@ static void host_end(void *arg, const struct model_operation *operation,
     struct recorded *last = &r->operations[r->count - 1];
     if (event->op_index + 1 != r->count || last->ended || operation->code != last->operation.code)
         r->misorder = "end";
+    if (record_to != 0 && event->outcome == MODEL_DIED) {
+        unsigned char told[2] = {(unsigned char)event->outcome, (unsigned char)event->signal};
+        assert_int_equal(write(record_to, told, sizeof told), sizeof told);
+    }
     last->after = *event;
     last->ended = true;
 }

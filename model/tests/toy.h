@@ -25,6 +25,8 @@ struct toy {
     bool own_handlers;     /* open installs signal handlers of its own */
     bool crash_in_child;   /* alloc crashes in a process other than the one that opened */
     bool hang_in_child;
+    bool fatal_in_child;  /* free calls fatal there */
+    int error;            /* what open, close and protect return */
     bool spill;           /* free damages the neighbour that is alive */
     uint64_t locked_step; /* added to locked_bytes at each refusal */
     size_t usable_less;   /* taken off usable */
@@ -74,6 +76,8 @@ struct record {
     const char *misorder; /* a begin without end, or the like */
 };
 extern struct record record;
+/* Where the outcome and signal of a death are written besides, unless 0. */
+extern int record_to;
 
 /* Reads the text, runs it on the table with a fresh record. Fails the test if the text is wrong or
  * the interpreter reports an error of the harness. */
