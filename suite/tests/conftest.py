@@ -87,7 +87,7 @@ def plain_home():
     shutil.rmtree(home)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def plainly(plain_home):
     """Runs the program as a plain user: as nobody where the tests run as root, else as who runs them."""
     user = NOBODY if os.geteuid() == 0 else None
