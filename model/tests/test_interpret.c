@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* test_interpret.c: the interpreter, on a small allocator whose every move is known. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -321,6 +323,8 @@ static void look_counts_locked_pages(void **unused)
     if (ended(2)->count_locked != UINT64_MAX)
         assert_int_equal(ended(2)->count_locked, 2);
     assert_int_equal(ended(4)->count, 0);
+    toy_run(&toy_table, "open\nalloc s0 page\nlook s0\n");
+    assert_int_equal(ended(2)->count, 1); /* it ends where the page does */
 }
 
 static int plain_open(const struct secret_config *config, void **context)
@@ -352,6 +356,24 @@ static const struct secret_alloc plain = {.size = sizeof plain,
                                           .open = plain_open,
                                           .alloc = plain_alloc,
                                           .free = plain_free};
+
+static void *nowhere_alloc(void *context, size_t size)
+{
+    (void)context;
+    void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    munmap(p, size);
+    return p;
+}
+
+static void look_does_not_take_absence_for_a_lock(void **unused)
+{
+    struct secret_alloc table = plain;
+    (void)unused;
+    table.alloc = nowhere_alloc;
+    toy_run(&table, "open\nalloc s0 5000\nlook s0\n");
+    assert_int_equal(ended(2)->count, 2);
+    assert_true(ended(2)->count_locked == 0 || ended(2)->count_locked == UINT64_MAX);
+}
 
 static void look_sees_what_is_not_locked(void **unused)
 {
@@ -551,8 +573,16 @@ static void children_report_back(void **unused)
     assert_int_equal(ended(3)->signal, 0);
     toy_reset();
     toy.fatal_in_child = true;
+    int pipe_ends[2];
+    unsigned char told;
+    assert_int_equal(pipe2(pipe_ends, O_NONBLOCK), 0);
+    record_to = pipe_ends[1];
     toy_run(&toy_table, "open\nalloc s0 8\nfork libc use\nfork raw use\nfork raw\n");
-    assert_int_equal(ended(2)->signal, SIGABRT); /* and not told as the program's death */
+    record_to = 0;
+    assert_int_equal(read(pipe_ends[0], &told, 1), -1); /* no child spoke for the program */
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+    assert_int_equal(ended(2)->signal, SIGABRT);
     assert_int_equal(ended(3)->signal, SIGABRT);
     assert_int_equal(ended(4)->signal, 0);
 }
@@ -632,6 +662,17 @@ static void crowds_come_and_go(void **unused)
     assert_int_equal(record.violations, 0);
 }
 
+static void crowds_are_freed_in_order(void **unused)
+{
+    (void)unused;
+    toy_run(&toy_table, "open\ncrowd 100 8\ncrowd-free last\n");
+    assert_int_equal((uintptr_t)toy.first_freed, ended(1)->address);
+    toy_reset();
+    toy_run(&toy_table, "open\ncrowd 100 8\ncrowd-free first\n");
+    assert_non_null(toy.first_freed);
+    assert_int_not_equal((uintptr_t)toy.first_freed, ended(1)->address);
+}
+
 static void a_crowd_that_is_not_locked_is_told(void **unused)
 {
     (void)unused;
@@ -698,6 +739,10 @@ static void the_shadow_speaks_through_the_host(void **unused)
     toy.refuse_errno = 0;
     toy_run(&toy_table, "open\nalloc s0 max\n");
     assert_string_equal(record.promise, "sizes");
+    toy_reset();
+    toy.refuse_errno = -1;
+    toy_run(&toy_table, "open\nalloc s0 max\nalloc-aligned s0 max 8\nalloc s1 8\nresize s1 max\n");
+    assert_int_equal(record.violations, 3);
     toy_reset();
     toy.locked_step = TOY_PAGE;
     toy_run(&toy_table, "open\nalloc s0 8\nalloc s1 max\n");
@@ -775,6 +820,7 @@ int main(void)
         cmocka_unit_test_setup(bad_memory_is_a_trap, fresh),
         cmocka_unit_test_setup(huge_secrets_are_not_filled, fresh),
         cmocka_unit_test_setup(look_counts_locked_pages, fresh),
+        cmocka_unit_test_setup(look_does_not_take_absence_for_a_lock, fresh),
         cmocka_unit_test_setup(look_sees_what_is_not_locked, fresh),
         cmocka_unit_test_setup(guards_trap_where_they_are, fresh),
         cmocka_unit_test_setup(touching_leaves_the_bytes_alone_and_smashing_does_not, fresh),
@@ -789,6 +835,7 @@ int main(void)
         cmocka_unit_test_setup(a_child_that_hangs_is_killed, fresh),
         cmocka_unit_test_setup(a_crash_on_a_thread_of_the_subject_is_told_too, fresh),
         cmocka_unit_test_setup(crowds_come_and_go, fresh),
+        cmocka_unit_test_setup(crowds_are_freed_in_order, fresh),
         cmocka_unit_test_setup(a_crowd_that_is_not_locked_is_told, fresh),
         cmocka_unit_test_setup(a_crowd_stops_at_a_refusal, fresh),
         cmocka_unit_test_setup(a_damaged_crowd_is_told, fresh),

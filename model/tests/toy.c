@@ -46,7 +46,8 @@ static size_t find(const void *p)
 
 static void *refuse(void)
 {
-    errno = toy.refuse_errno;
+    if (toy.refuse_errno >= 0)
+        errno = toy.refuse_errno;
     toy.locked_bytes += toy.locked_step;
     return NULL;
 }
@@ -122,6 +123,8 @@ static void toy_free(void *context, void *p, size_t size)
         unknown();
         return;
     }
+    if (toy.first_freed == NULL)
+        toy.first_freed = p;
     toy.locked_bytes -= toy.live[i].map_bytes - 2 * TOY_PAGE;
     munmap(toy.live[i].map, toy.live[i].map_bytes);
     toy.live[i] = toy.live[--toy.live_count];
@@ -249,6 +252,7 @@ static void host_begin(void *arg, uint32_t op_index, const struct model_operatio
     r->operations[op_index].before = *so_far;
     r->operations[op_index].thread = syscall(SYS_gettid);
     r->count = op_index + 1;
+    errno = EDOM; /* the interpreter's duty is to clear it for the subject */
 }
 
 static void host_end(void *arg, const struct model_operation *operation,
