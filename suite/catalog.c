@@ -18,8 +18,7 @@ static struct candidate *candidate_add(struct candidates *candidates)
 {
     if (candidates->count == candidates->room) {
         candidates->room = candidates->room * 2 + 8;
-        struct candidate *more =
-            realloc(candidates->list, candidates->room * sizeof *more);
+        struct candidate *more = realloc(candidates->list, candidates->room * sizeof *more);
         if (more == NULL)
             abort();
         candidates->list = more;
@@ -107,8 +106,8 @@ static bool add_glob(struct candidates *candidates, const struct host *host, con
     return good;
 }
 
-bool candidates_add_all(struct candidates *candidates, const struct host *host,
-                        unsigned timeout_ms, char *error, size_t error_bytes)
+bool candidates_add_all(struct candidates *candidates, const struct host *host, unsigned timeout_ms,
+                        char *error, size_t error_bytes)
 {
     return add_glob(candidates, host, "subjects", timeout_ms, error, error_bytes);
 }

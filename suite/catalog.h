@@ -27,8 +27,8 @@ bool candidates_add_file(struct candidates *candidates, const struct host *host,
 bool candidates_add(struct candidates *candidates, const struct host *host, const char *name,
                     unsigned timeout_ms, char *error, size_t error_bytes);
 /* Adds every subject found beside the program. */
-bool candidates_add_all(struct candidates *candidates, const struct host *host,
-                        unsigned timeout_ms, char *error, size_t error_bytes);
+bool candidates_add_all(struct candidates *candidates, const struct host *host, unsigned timeout_ms,
+                        char *error, size_t error_bytes);
 void candidates_free(struct candidates *candidates);
 
 /* Fills all of a result but the verdicts. */

@@ -35,8 +35,8 @@ static void say_leak(const struct seen *seen, struct evidence *evidence)
 {
     const struct seen_bytes *bytes = &seen->bytes;
     say(evidence,
-        "secret bytes left: %s%" PRIu64 " runs of 8, the first at 0x%" PRIx64
-        ", byte %" PRIu64 " of the secret (%s %s)",
+        "secret bytes left: %s%" PRIu64 " runs of 8, the first at 0x%" PRIx64 ", byte %" PRIu64
+        " of the secret (%s %s)",
         bytes->dead_windows >= 4096 ? "over " : "", bytes->dead_windows, bytes->dead_address,
         bytes->dead_offset, seen->kind == SEEN_RELEASE ? "when given to" : "after", bytes->where);
     note_bytes(seen, evidence);
@@ -70,8 +70,10 @@ static enum finding short_leak(const struct case_run *run, struct evidence *evid
     }
     if (rounds == 0)
         return FINDING_KEPT;
-    say(evidence, "all %" PRIu32 " bytes of the secret left, in each of %u rounds, the last at "
-        "0x%" PRIx64, last->bytes.short_bytes, rounds, last->bytes.address);
+    say(evidence,
+        "all %" PRIu32 " bytes of the secret left, in each of %u rounds, the last at "
+        "0x%" PRIx64,
+        last->bytes.short_bytes, rounds, last->bytes.address);
     note_bytes(last, evidence);
     return FINDING_BROKEN;
 }

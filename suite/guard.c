@@ -68,7 +68,8 @@ enum finding guard_judge(const struct case_run *run, uint64_t distance_max_bytes
         return FINDING_BROKEN;
     }
     if (event->distance_bytes > distance_max_bytes) {
-        say(evidence, "the guard is %" PRIu64 " bytes past the end; at most %" PRIu64 " are allowed",
+        say(evidence,
+            "the guard is %" PRIu64 " bytes past the end; at most %" PRIu64 " are allowed",
             event->distance_bytes, distance_max_bytes);
         return FINDING_BROKEN;
     }

@@ -324,20 +324,27 @@ enum verdict judge_verdict(const struct promise *promise, bool claimed,
     return VERDICT_HOLDS;
 }
 
-bool judge_controls(const struct promise *promise, const struct evidence *positive,
-                    const struct evidence *negative, char *why, size_t why_bytes)
+enum vouching judge_controls(const struct promise *promise, const struct evidence *positive,
+                             const struct evidence *negative, char *why, size_t why_bytes)
 {
+    if (negative->refused == negative->cases && negative->cases > 0) {
+        (void)snprintf(why, why_bytes, "the control that must pass was refused memory: %.200s",
+                       negative->summary);
+        return CONTROLS_REFUSED;
+    }
     if (positive->broken == 0 ||
         (!promise->control_partly && positive->kept + positive->unseen > 0)) {
         (void)snprintf(why, why_bytes,
                        "the control that must be caught was caught in %u of %u cases only",
                        positive->broken, positive->cases);
-        return false;
+        return CONTROLS_FAILED;
     }
     if (negative->broken > 0 || negative->unseen > 0 || negative->kept == 0) {
         (void)snprintf(why, why_bytes, "the control that must pass did not: %.200s",
                        negative->summary);
-        return false;
+        return CONTROLS_FAILED;
     }
-    return promise->controls == NULL || promise->controls(positive, negative, why, why_bytes);
+    return promise->controls == NULL || promise->controls(positive, negative, why, why_bytes)
+               ? CONTROLS_VOUCH
+               : CONTROLS_FAILED;
 }

@@ -54,8 +54,13 @@ void evidence_add(struct evidence *total, const char *label, enum finding findin
 /* The verdict of a promise on a subject, from its evidence and the controls'. */
 enum verdict judge_verdict(const struct promise *promise, bool claimed,
                            const struct evidence *evidence);
-/* Do the controls vouch for the observers? false: why holds one line. */
-bool judge_controls(const struct promise *promise, const struct evidence *positive,
-                    const struct evidence *negative, char *why, size_t why_bytes);
+/* Do the controls vouch for the observers? If not, why holds one line. */
+enum vouching {
+    CONTROLS_VOUCH,
+    CONTROLS_REFUSED, /* the one that must pass was given no memory to lock: nothing can be said */
+    CONTROLS_FAILED
+};
+enum vouching judge_controls(const struct promise *promise, const struct evidence *positive,
+                             const struct evidence *negative, char *why, size_t why_bytes);
 
 #endif

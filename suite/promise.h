@@ -24,10 +24,10 @@ enum observer {
     OBSERVE_MEMORY = 4,   /* /proc/PID/mem of the case */
     OBSERVE_FAULTS = 8,   /* making the Nth system call fail */
     OBSERVE_TRAPS = 16,   /* signals of a touched guard */
-    OBSERVE_CHILDREN = 32, /* memory of a forked child */
-    OBSERVE_LIMIT = 64,   /* RLIMIT_MEMLOCK enforced on the case: CAP_IPC_LOCK is dropped */
+    OBSERVE_CHILDREN = 32,  /* memory of a forked child */
+    OBSERVE_LIMIT = 64,     /* RLIMIT_MEMLOCK enforced on the case: CAP_IPC_LOCK is dropped */
     OBSERVE_IPC_LOCK = 128, /* CAP_IPC_LOCK can be kept: needs root */
-    OBSERVERS = 8         /* how many */
+    OBSERVERS = 8           /* how many */
 };
 /* "releases", "locks", ... of a single bit */
 const char *observer_name(unsigned observer);
@@ -46,11 +46,11 @@ enum finding {
 struct promise {
     const char *id; /* as in claims: "zero-on-free" */
     enum promise_level level;
-    const char *statement;    /* one sentence */
-    const char *observed;     /* how it is observed, and what counts */
-    const char *in_practice;  /* what breaks it in practice */
-    unsigned observers;       /* set of enum observer */
-    unsigned entries;         /* set of enum model_entry that it needs */
+    const char *statement;   /* one sentence */
+    const char *observed;    /* how it is observed, and what counts */
+    const char *in_practice; /* what breaks it in practice */
+    unsigned observers;      /* set of enum observer */
+    unsigned entries;        /* set of enum model_entry that it needs */
     /* Adds the programs. */
     void (*plan)(struct plan *plan);
     /* Judges one case that ran to its end (a subject that crashed or hung was judged already).

@@ -97,8 +97,8 @@ static void print_seen(const struct seen *seen)
         print_bytes(&seen->bytes);
         break;
     case SEEN_LOCKS:
-        (void)printf("       %" PRIu64 " of %" PRIu64 " pages locked, MADV_PAGEOUT refused on %" PRIu64
-                     "%s%s",
+        (void)printf("       %" PRIu64 " of %" PRIu64
+                     " pages locked, MADV_PAGEOUT refused on %" PRIu64 "%s%s",
                      seen->locks.lo_pages, seen->locks.pages, seen->pageout_pages,
                      seen->locks.map[0] != '\0' ? ": " : "", seen->locks.map);
         break;
@@ -128,11 +128,9 @@ static int print_run(const struct case_run *run)
     for (size_t i = 0; i < run->count; i++) {
         print_seen(&run->seen[i]);
         broken |= run->seen[i].kind == SEEN_VIOLATION ||
-                  (run->seen[i].kind == SEEN_OPERATION &&
-                   run->seen[i].event.outcome == MODEL_DIED);
+                  (run->seen[i].kind == SEEN_OPERATION && run->seen[i].event.outcome == MODEL_DIED);
     }
-    (void)printf("%s%s%s%s%s\n", endings[run->ending],
-                 run->ending != ENDED_FINISHED ? " in `" : "",
+    (void)printf("%s%s%s%s%s\n", endings[run->ending], run->ending != ENDED_FINISHED ? " in `" : "",
                  run->ending != ENDED_FINISHED ? run->operation : "",
                  run->ending != ENDED_FINISHED ? "` " : "", run->text);
     return broken ? 1 : 0;
@@ -152,8 +150,9 @@ int replay(const char *program_path, const char *subject, const struct run_setti
     if (!candidates_add(&candidates, &host, subject, timeout_ms, error, error_bytes)) {
         /* error says why */
     } else if (candidates.count != 1) {
-        (void)snprintf(error, error_bytes, "'%s' stands for %zu variants; name one of them: %s, ...",
-                       subject, candidates.count, candidates.list[0].variant.is.name);
+        (void)snprintf(error, error_bytes,
+                       "'%s' stands for %zu variants; name one of them: %s, ...", subject,
+                       candidates.count, candidates.list[0].variant.is.name);
     } else {
         struct case_order order = {.variant = &candidates.list[0].variant,
                                    .program = &program,

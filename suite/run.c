@@ -426,6 +426,7 @@ static void decide(struct runner *runner, size_t subject, size_t promise,
     const struct candidate *candidate = &runner->candidates.list[subject];
     const struct promise *p = runner->promises[promise];
     const char *lacks = host_lacks(runner->host, p->observers);
+    enum vouching vouching;
     char why[320];
 
     *record = (struct verdict_record){.promise = p,
@@ -449,8 +450,11 @@ static void decide(struct runner *runner, size_t subject, size_t promise,
                      positive->harness[0] != '\0' ? positive->harness : negative->harness);
     } else if (unit->harness[0] != '\0') {
         record_error(record, "", unit->harness);
-    } else if (!judge_controls(p, &positive->evidence, &negative->evidence, why, sizeof why)) {
+    } else if ((vouching = judge_controls(p, &positive->evidence, &negative->evidence, why,
+                                          sizeof why)) != CONTROLS_VOUCH) {
         record_error(record, "", why);
+        if (vouching == CONTROLS_REFUSED)
+            record->verdict = VERDICT_NOT_OBSERVABLE;
     } else {
         record->verdict = judge_verdict(p, record->claimed, &record->evidence);
         repeat_command(runner, record, candidate, record->repeat, sizeof record->repeat);
@@ -477,8 +481,7 @@ static void host_describe(const struct host *host, struct host_facts *facts)
     struct rlimit memlock = {RLIM_INFINITY, RLIM_INFINITY};
     (void)uname(&name);
     (void)getrlimit(RLIMIT_MEMLOCK, &memlock);
-    (void)snprintf(facts->kernel, sizeof facts->kernel, "%.20s %.100s", name.sysname,
-                   name.release);
+    (void)snprintf(facts->kernel, sizeof facts->kernel, "%.20s %.100s", name.sysname, name.release);
     (void)snprintf(facts->machine, sizeof facts->machine, "%.31s", name.machine);
     if (host->root)
         (void)snprintf(facts->user, sizeof facts->user, "root");

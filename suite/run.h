@@ -18,7 +18,7 @@ struct run_settings {
     unsigned jobs;               /* cases side by side; 0: as many as there are cores */
     unsigned timeout_ms;         /* for one case; 0: the default */
     uint64_t seed;
-    bool seeded;                 /* false: take a seed from getrandom */
+    bool seeded; /* false: take a seed from getrandom */
     /* Called from one thread at a time, at most ten times a second: what runs now. */
     void (*progress)(void *arg, size_t done, size_t all, const char *subject, const char *promise);
     void *progress_arg;

@@ -73,8 +73,8 @@ enum ending {
     ENDED_KILLED,   /* by a signal that could not be caught: code */
     ENDED_LOST,     /* the subject closed the harness's descriptors */
     ENDED_HUNG,
-    ENDED_REFUSED,  /* the subject cannot be used: text */
-    ENDED_FAILED    /* the harness itself: text */
+    ENDED_REFUSED, /* the subject cannot be used: text */
+    ENDED_FAILED   /* the harness itself: text */
 };
 
 /* All that was seen of one case. */
@@ -83,12 +83,12 @@ struct case_run {
     const char *label;
     const struct model_program *program;
     size_t page_bytes;
-    unsigned observers; /* set of enum observer that were at work */
+    unsigned observers;             /* set of enum observer that were at work */
     uint64_t baseline_locked_bytes; /* VmLck before open */
     enum ending ending;
     int code;
-    char text[192];       /* reason of REFUSED, FAILED */
-    char operation[96];   /* the operation that was under way at the end; "" when loading */
+    char text[192];     /* reason of REFUSED, FAILED */
+    char operation[96]; /* the operation that was under way at the end; "" when loading */
     size_t count;
     struct seen *seen;
     size_t variants_count; /* CASE_DESCRIBE */

@@ -183,10 +183,8 @@ static void host_in_child(void *arg, uint32_t op_index)
 static void on_release(void *arg, long call, uintptr_t address, size_t size_bytes)
 {
     (void)arg;
-    struct case_message message = {.kind = CASE_RELEASE,
-                                   .call = (int32_t)call,
-                                   .address = address,
-                                   .size_bytes = size_bytes};
+    struct case_message message = {
+        .kind = CASE_RELEASE, .call = (int32_t)call, .address = address, .size_bytes = size_bytes};
     (void)tell(&message);
 }
 

@@ -32,8 +32,8 @@
 #define CASE_MARKER UINT64_C(0x5ec5e77a11c0ffee)
 
 enum case_start_flag {
-    CASE_DESCRIBE = 1,  /* load, describe the variants, finish */
-    CASE_VERBOSE = 2    /* leave stderr alone */
+    CASE_DESCRIBE = 1, /* load, describe the variants, finish */
+    CASE_VERBOSE = 2   /* leave stderr alone */
 };
 
 struct case_start {
@@ -47,19 +47,19 @@ struct case_start {
 
 enum case_kind {
     CASE_HELLO = 1,
-    CASE_LOADED,    /* the subject is loaded; no entry was called yet */
-    CASE_REFUSED,   /* it cannot be used: text */
-    CASE_VARIANT,   /* CASE_DESCRIBE: one variant, in variant */
-    CASE_BEGIN,     /* an operation begins: operation, event as far as known */
-    CASE_END,       /* it ended: operation, event; pool_offset: where the next secret begins */
-    CASE_CHECK,     /* are the bytes at address those of fill? reply: 1 or 0 */
-    CASE_PLANTED,   /* fill was planted: address, size, offset in the pool; not in a crowd */
-    CASE_FAULT,     /* fail or heal: reply 1, or 0: cannot be done here */
-    CASE_CHILD,     /* a forked child shows itself (+ fd of its mem) */
-    CASE_VIOLATED,  /* the shadow model: promise, text */
-    CASE_RELEASE,   /* the ledger saw memory being given back: call, address, size */
+    CASE_LOADED,   /* the subject is loaded; no entry was called yet */
+    CASE_REFUSED,  /* it cannot be used: text */
+    CASE_VARIANT,  /* CASE_DESCRIBE: one variant, in variant */
+    CASE_BEGIN,    /* an operation begins: operation, event as far as known */
+    CASE_END,      /* it ended: operation, event; pool_offset: where the next secret begins */
+    CASE_CHECK,    /* are the bytes at address those of fill? reply: 1 or 0 */
+    CASE_PLANTED,  /* fill was planted: address, size, offset in the pool; not in a crowd */
+    CASE_FAULT,    /* fail or heal: reply 1, or 0: cannot be done here */
+    CASE_CHILD,    /* a forked child shows itself (+ fd of its mem) */
+    CASE_VIOLATED, /* the shadow model: promise, text */
+    CASE_RELEASE,  /* the ledger saw memory being given back: call, address, size */
     CASE_FINISHED,
-    CASE_FAILED     /* the harness itself failed: text */
+    CASE_FAILED /* the harness itself failed: text */
 };
 
 /* CASE_HELLO: which descriptor is where among those passed; -1: could not be opened */

@@ -32,8 +32,7 @@ static bool knob_read(const char *name, unsigned *set, char *error, size_t error
 
 static bool directory_find(struct host *host, char *error, size_t error_bytes)
 {
-    ssize_t length =
-        readlink("/proc/self/exe", host->directory, sizeof host->directory - 1);
+    ssize_t length = readlink("/proc/self/exe", host->directory, sizeof host->directory - 1);
     char *slash = NULL;
     if (length > 0) {
         host->directory[length] = '\0';
@@ -45,8 +44,8 @@ static bool directory_find(struct host *host, char *error, size_t error_bytes)
         return false;
     }
     *slash = '\0';
-    int needed = snprintf(host->case_path, sizeof host->case_path, "%s/strongroom-case",
-                          host->directory);
+    int needed =
+        snprintf(host->case_path, sizeof host->case_path, "%s/strongroom-case", host->directory);
     if (needed >= (int)sizeof host->case_path || access(host->case_path, X_OK) != 0) {
         (void)snprintf(error, error_bytes, "strongroom-case is missing beside strongroom: %s",
                        strerror(errno));
@@ -82,14 +81,13 @@ void host_close(struct host *host)
     secrets_close(&host->secrets);
 }
 
-static const char *reason_of(unsigned observer, int listener_errno)
+static const char *reason_of(struct host *host, unsigned observer, int listener_errno)
 {
-    static char listener[128];
     switch (observer) {
     case OBSERVE_FAULTS:
-        (void)snprintf(listener, sizeof listener, "no seccomp notification: %s",
+        (void)snprintf(host->no_listener, sizeof host->no_listener, "no seccomp notification: %s",
                        strerror(listener_errno));
-        return listener;
+        return host->no_listener;
     case OBSERVE_IPC_LOCK:
         return "needs CAP_IPC_LOCK: run as root";
     case OBSERVE_RELEASES:
@@ -107,7 +105,7 @@ void host_learn(struct host *host, unsigned seen, int listener_errno)
         seen &= ~(unsigned)OBSERVE_IPC_LOCK;
     for (unsigned bit = 0; bit < OBSERVERS; bit++)
         if ((seen & 1u << bit) == 0 && host->why_not[bit] == NULL)
-            host->why_not[bit] = reason_of(1u << bit, listener_errno);
+            host->why_not[bit] = reason_of(host, 1u << bit, listener_errno);
 }
 
 const char *host_lacks(const struct host *host, unsigned observers)

@@ -20,13 +20,14 @@
 struct host {
     char directory[PATH_MAX]; /* where the program and all that belongs to it lie */
     char case_path[PATH_MAX];
-    bool root; /* effective uid 0: the case can be given another user, and CAP_IPC_LOCK */
+    bool root;     /* effective uid 0: the case can be given another user, and CAP_IPC_LOCK */
     bool ipc_lock; /* CAP_IPC_LOCK is there to be kept */
     size_t page_bytes;
     struct notify_filter filters[NOTIFY_WATCHES];
     struct secrets secrets;
-    unsigned denied, blind; /* sets of enum observer */
+    unsigned denied, blind;         /* sets of enum observer */
     const char *why_not[OBSERVERS]; /* NULL: available */
+    char no_listener[128];
 };
 
 /* Finds the program's own files, makes filters and secrets. False and one line on failure. */

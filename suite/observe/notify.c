@@ -31,9 +31,9 @@ static const int calls_that_release[] = {
     SCMP_SYS(munmap), SCMP_SYS(munlock), SCMP_SYS(munlockall), SCMP_SYS(mremap),
     SCMP_SYS(brk),    SCMP_SYS(shmdt),   SCMP_SYS(exit_group), SCMP_SYS(process_madvise)};
 
-static const int calls_for_faults[] = {SCMP_SYS(mmap),      SCMP_SYS(mprotect), SCMP_SYS(madvise),
-                                       SCMP_SYS(mlock),     SCMP_SYS(mlock2),   SCMP_SYS(mlockall),
-                                       SCMP_SYS(getrandom), SCMP_SYS(memfd_secret)};
+static const int calls_for_faults[] = {
+    SCMP_SYS(mmap),   SCMP_SYS(mprotect), SCMP_SYS(madvise),   SCMP_SYS(mlock),
+    SCMP_SYS(mlock2), SCMP_SYS(mlockall), SCMP_SYS(getrandom), SCMP_SYS(memfd_secret)};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -121,8 +121,8 @@ void notify_answer(int listener_fd, const struct seccomp_notif *request, int err
 
 static struct notify_call release(uint64_t address, uint64_t size_bytes)
 {
-    return (struct notify_call){.meaning = NOTIFY_RELEASE, .address = address,
-                                .size_bytes = size_bytes};
+    return (struct notify_call){
+        .meaning = NOTIFY_RELEASE, .address = address, .size_bytes = size_bytes};
 }
 
 static bool discards(uint64_t advice)
@@ -155,7 +155,8 @@ static struct notify_call meaning_of(int call, const __u64 *args)
     if (call == SCMP_SYS(mremap))
         return remap(args);
     if (call == SCMP_SYS(shmdt) || call == SCMP_SYS(munlockall))
-        return (struct notify_call){.meaning = NOTIFY_RELEASE, .address = args[0],
+        return (struct notify_call){.meaning = NOTIFY_RELEASE,
+                                    .address = args[0],
                                     .size_bytes = UINT64_MAX}; /* as much as there is */
     if (call == SCMP_SYS(brk))
         return (struct notify_call){.meaning = NOTIFY_BREAK, .address = args[0]};

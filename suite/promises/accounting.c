@@ -14,8 +14,9 @@ static void plan(struct plan *p)
                   LIMIT ALL "crowd-free first\n" ALL "crowd-free last\n" ALL
                             "crowd-free every-other\ncrowd-free first\n" ALL
                             "crowd-free first\nclose\n");
-    plan_sweep_as(p, "one-free", LIMIT "alloc s0 n\n" ALL "free s0\nalloc s1 n\ncrowd-free first\n"
-                                       "free s1\nclose\n");
+    plan_sweep_as(p, "one-free",
+                  LIMIT "alloc s0 n\n" ALL "free s0\nalloc s1 n\ncrowd-free first\n"
+                        "free s1\nclose\n");
     plan_sweep_as(p, "refusals",
                   LIMIT ALL "alloc s0 n\nalloc s1 n\nalloc s2 n\nalloc s3 5*page\nalloc s4 max\n"
                             "crowd-free first\n"
@@ -25,10 +26,10 @@ static void plan(struct plan *p)
 
 /* What the rounds of one case came to. */
 struct rounds {
-    unsigned fulls;           /* crowds brought to the limit */
-    uint64_t limit_bytes;     /* as in force */
-    uint64_t counts[8];       /* how many fit, each time */
-    uint64_t full_bytes[8];   /* VmLck then */
+    unsigned fulls;         /* crowds brought to the limit */
+    uint64_t limit_bytes;   /* as in force */
+    uint64_t counts[8];     /* how many fit, each time */
+    uint64_t full_bytes[8]; /* VmLck then */
     uint64_t peak_bytes;
     bool never_refused;
 };
@@ -190,15 +191,18 @@ static bool controls(const struct evidence *positive, const struct evidence *neg
 const struct promise promise_accounting = {
     .id = "accounting",
     .level = PROMISE_CORE,
-    .statement = "At the limit alloc says no, and after one free yes; equal rounds of use do not "
-                 "raise VmLck; failed calls cost no quota; after close VmLck is as before open; and "
-                 "locked_bytes, where offered, is what VmLck says.",
-    .observed = "Under a limit of 4 pages, without CAP_IPC_LOCK, secrets of each size are allocated "
-                "until alloc says no, freed in three orders, and allocated again; VmLck is read "
-                "after every step and held against the limit, the rounds before, and locked_bytes.",
-    .in_practice = "munlock of fewer bytes than were locked; quota lost when locking fails half way "
-                   "(a failed mlock can still be charged); no munlock before the memory goes back; "
-                   "the limit read once.",
+    .statement =
+        "At the limit alloc says no, and after one free yes; equal rounds of use do not "
+        "raise VmLck; failed calls cost no quota; after close VmLck is as before open; and "
+        "locked_bytes, where offered, is what VmLck says.",
+    .observed =
+        "Under a limit of 4 pages, without CAP_IPC_LOCK, secrets of each size are allocated "
+        "until alloc says no, freed in three orders, and allocated again; VmLck is read "
+        "after every step and held against the limit, the rounds before, and locked_bytes.",
+    .in_practice =
+        "munlock of fewer bytes than were locked; quota lost when locking fails half way "
+        "(a failed mlock can still be charged); no munlock before the memory goes back; "
+        "the limit read once.",
     .observers = OBSERVE_LOCKS | OBSERVE_LIMIT,
     .plan = plan,
     .judge = judge,

@@ -20,9 +20,10 @@ const struct promise promise_all_zero = {
     .statement = "Every byte of a freed secret's place, to its usable size, is zero when free "
                  "returns or, where the memory is given back, at that moment.",
     .observed = "As zero-on-free, with the same programs; but every byte counts that is not zero.",
-    .in_practice = "Free-list pointers or fill patterns written over the wiped bytes: harmless in "
-                   "themselves, yet whoever looks at such memory cannot tell them from a leak. Wiping "
-                   "in words and leaving out the odd bytes at the end.",
+    .in_practice =
+        "Free-list pointers or fill patterns written over the wiped bytes: harmless in "
+        "themselves, yet whoever looks at such memory cannot tell them from a leak. Wiping "
+        "in words and leaving out the odd bytes at the end.",
     .observers = OBSERVE_RELEASES | OBSERVE_MEMORY,
     .plan = freed_plan,
     .judge = judge,

@@ -46,8 +46,9 @@ const struct promise promise_double_free = {
     .observed = "The second free is made in the acting process itself, at once and with another "
                 "free in between. It must end the program, by `fatal` or a signal; the other live "
                 "secrets are then compared from outside.",
-    .in_practice = "Free lists that take a block twice and hand it out twice; a check that only "
-                   "knows the block freed last; a check made after the block was wiped or relinked.",
+    .in_practice =
+        "Free lists that take a block twice and hand it out twice; a check that only "
+        "knows the block freed last; a check made after the block was wiped or relinked.",
     .observers = OBSERVE_TRAPS | OBSERVE_MEMORY,
     .plan = plan,
     .judge = judge,

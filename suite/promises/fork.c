@@ -5,15 +5,16 @@
 #include <inttypes.h>
 
 /* Four secrets, so that a short one is not judged by chance. */
-#define SECRETS                                                                                    \
-    "open\n"                                                                                       \
-    "alloc s0 n\nalloc s1 n\nalloc s2 n\nalloc s3 n\n"                                             \
+#define SECRETS                                        \
+    "open\n"                                           \
+    "alloc s0 n\nalloc s1 n\nalloc s2 n\nalloc s3 n\n" \
     "fill s0\nfill s1\nfill s2\nfill s3\nlook s1\n"
 #define UNTOUCHED "check s0\ncheck s1\ncheck s2\ncheck s3\nlook s1\n"
 
 static void plan(struct plan *p)
 {
-    plan_sweep(p, SECRETS "fork libc\n" UNTOUCHED "fork raw\n" UNTOUCHED "fork libc use\n" UNTOUCHED);
+    plan_sweep(p,
+               SECRETS "fork libc\n" UNTOUCHED "fork raw\n" UNTOUCHED "fork libc use\n" UNTOUCHED);
 }
 
 static enum finding child_reads(const struct case_run *run, struct evidence *evidence)
@@ -31,7 +32,8 @@ static enum finding child_reads(const struct case_run *run, struct evidence *evi
         whole += bytes->short_whole;
         if (bytes->live_windows == 0)
             continue;
-        say(evidence, "a child (%s) reads the secret: %" PRIu64 " of its %" PRIu64
+        say(evidence,
+            "a child (%s) reads the secret: %" PRIu64 " of its %" PRIu64
             " bytes' runs of 8 at 0x%" PRIx64,
             seen->operation.arg & MODEL_FORK_RAW ? "raw clone" : "fork", bytes->live_windows,
             bytes->size_bytes, bytes->address);
@@ -78,15 +80,17 @@ static enum finding judge(const struct case_run *run, struct evidence *evidence)
     if (finding == FINDING_KEPT)
         finding = locks_kept(run, evidence);
     if (finding == FINDING_KEPT)
-        say(evidence, "absent or wiped in the child, by fork and raw clone; the parent's untouched");
+        say(evidence,
+            "absent or wiped in the child, by fork and raw clone; the parent's untouched");
     return finding;
 }
 
 const struct promise promise_fork = {
     .id = "fork",
     .level = PROMISE_HARDENING,
-    .statement = "A child, by fork or raw clone, cannot read the secret; the parent's is untouched; "
-                 "what the child may do with the allocator is as documented.",
+    .statement =
+        "A child, by fork or raw clone, cannot read the secret; the parent's is untouched; "
+        "what the child may do with the allocator is as documented.",
     .observed = "Children are made by fork() and by a raw clone, which runs no atfork handlers. "
                 "Each passes a descriptor of its own memory over, which is searched at the places "
                 "of all live secrets, inaccessible pages too. A third child allocates and frees as "

@@ -28,9 +28,10 @@ const struct promise promise_guard_after = {
     .observed = "From the end of the middle one of three secrets bytes are read outward until the "
                 "first trap, up to 16 pages. It counts if it is a guard (SEGV_ACCERR), not the "
                 "absence of a neighbour (SEGV_MAPERR). The distance is reported.",
-    .in_practice = "The secret at the start of its pages, so that an overrun has the rest of the "
-                   "last page to itself; a guard inside the padding; a guard that can be read; pools "
-                   "without guards between slots.",
+    .in_practice =
+        "The secret at the start of its pages, so that an overrun has the rest of the "
+        "last page to itself; a guard inside the padding; a guard that can be read; pools "
+        "without guards between slots.",
     .observers = OBSERVE_TRAPS,
     .plan = plan,
     .judge = judge,

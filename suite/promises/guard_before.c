@@ -16,9 +16,10 @@ const struct promise promise_guard_before = {
     .id = "guard-before",
     .level = PROMISE_HARDENING,
     .statement = "Reading backward from a secret traps after at most one page.",
-    .observed = "From the start of the middle one of three secrets bytes are read downward until "
-                "the first trap, up to 16 pages. It counts if it is a guard (SEGV_ACCERR) at most a "
-                "page away. The distance is reported.",
+    .observed =
+        "From the start of the middle one of three secrets bytes are read downward until "
+        "the first trap, up to 16 pages. It counts if it is a guard (SEGV_ACCERR) at most a "
+        "page away. The distance is reported.",
     .in_practice = "A guard only after, none before; a header page between guard and secret that "
                    "can be read and written; pools without guards between slots.",
     .observers = OBSERVE_TRAPS,

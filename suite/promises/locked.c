@@ -28,12 +28,14 @@ const struct promise promise_locked = {
     .level = PROMISE_CORE,
     .statement = "Every page that holds a byte of a live secret is locked, from before alloc "
                  "returns until the secret is wiped.",
-    .observed = "Three secrets of each size are allocated and filled. Three witnesses must agree "
-                "for each of their pages: the flag `lo` of the mapping in smaps decides; VmLck must "
-                "cover the pages; MADV_PAGEOUT, tried in the case, must be refused with EINVAL.",
-    .in_practice = "Locking by a length that leaves out the last page or all but the first; an "
-                   "mlock whose failure is ignored; a munlock of a page that another secret shares; "
-                   "sizes above some threshold that take another path.",
+    .observed =
+        "Three secrets of each size are allocated and filled. Three witnesses must agree "
+        "for each of their pages: the flag `lo` of the mapping in smaps decides; VmLck must "
+        "cover the pages; MADV_PAGEOUT, tried in the case, must be refused with EINVAL.",
+    .in_practice =
+        "Locking by a length that leaves out the last page or all but the first; an "
+        "mlock whose failure is ignored; a munlock of a page that another secret shares; "
+        "sizes above some threshold that take another path.",
     .observers = OBSERVE_LOCKS | OBSERVE_LIMIT,
     .plan = plan,
     .judge = judge,

@@ -52,7 +52,8 @@ static enum finding access_lost(const struct case_run *run, struct evidence *evi
     for (const struct seen *seen; (seen = next_seen(run, SEEN_OPERATION, &at)) != NULL;) {
         if (seen->operation.code != MODEL_TOUCH || seen->event.outcome != MODEL_TRAPPED)
             continue;
-        say(evidence, "after another secret was freed, writing to a live one at 0x%" PRIx64 " traps",
+        say(evidence,
+            "after another secret was freed, writing to a live one at 0x%" PRIx64 " traps",
             seen->event.trap_address);
         return FINDING_BROKEN;
     }

@@ -55,12 +55,14 @@ static bool controls(const struct evidence *positive, const struct evidence *neg
 const struct promise promise_own_limit = {
     .id = "own-limit",
     .level = PROMISE_HARDENING,
-    .statement = "Alloc says no at RLIMIT_MEMLOCK even with CAP_IPC_LOCK, where the kernel no longer "
-                 "does.",
+    .statement =
+        "Alloc says no at RLIMIT_MEMLOCK even with CAP_IPC_LOCK, where the kernel no longer "
+        "does.",
     .observed = "The case keeps CAP_IPC_LOCK and nothing else. Under a limit of 4 pages secrets of "
                 "each size are allocated until alloc says no; VmLck must not pass the limit.",
-    .in_practice = "A service that runs as root, or in a privileged container, locks without bound: "
-                   "a leak of secrets becomes a machine without memory. Few libraries promise more.",
+    .in_practice =
+        "A service that runs as root, or in a privileged container, locks without bound: "
+        "a leak of secrets becomes a machine without memory. Few libraries promise more.",
     .observers = OBSERVE_LOCKS | OBSERVE_IPC_LOCK,
     .plan = plan,
     .judge = judge,

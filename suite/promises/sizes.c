@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const huge[] = {
-    "16*page",  "4096*page", "8191*page", "max",     "max-1",    "max-7",     "max-8",
-    "max-15",   "max-16",    "max-31",    "max-32",  "max-63",   "max-64",    "max-4094",
-    "max-4095", "max-4096",  "max-8191",  "max-8192", "max-16383", "max-65535", "max-65536",
-    "half-1",   "half",      "half+1",    "half+4096"};
+static const char *const huge[] = {"16*page",   "4096*page", "8191*page", "max",       "max-1",
+                                   "max-7",     "max-8",     "max-15",    "max-16",    "max-31",
+                                   "max-32",    "max-63",    "max-64",    "max-4094",  "max-4095",
+                                   "max-4096",  "max-8191",  "max-8192",  "max-16383", "max-65535",
+                                   "max-65536", "half-1",    "half",      "half+1",    "half+4096"};
 
 static void plan(struct plan *p)
 {
@@ -67,12 +67,14 @@ const struct promise promise_sizes = {
     .level = PROMISE_CORE,
     .statement = "For every size, 0 and the sizes that wrap included: a pointer to at least that "
                  "much, or a clean failure (NULL and errno).",
-    .observed = "0, the whole sweep, and sizes up to SIZE_MAX around which header, guard or rounding "
-                "wrap. First and last byte are written to; pointers must not overlap; usable must "
-                "not be less than what was asked for; a NULL needs an errno; after a failure a small "
-                "allocation must still work.",
-    .in_practice = "size + header wraps and a small block is returned; rounding SIZE_MAX up gives 0; "
-                   "NULL without errno; a division or shift by an odd arena size.",
+    .observed =
+        "0, the whole sweep, and sizes up to SIZE_MAX around which header, guard or rounding "
+        "wrap. First and last byte are written to; pointers must not overlap; usable must "
+        "not be less than what was asked for; a NULL needs an errno; after a failure a small "
+        "allocation must still work.",
+    .in_practice =
+        "size + header wraps and a small block is returned; rounding SIZE_MAX up gives 0; "
+        "NULL without errno; a division or shift by an odd arena size.",
     .observers = OBSERVE_TRAPS,
     .plan = plan,
     .judge = judge,

@@ -23,9 +23,10 @@ const struct promise promise_zero_on_free = {
                 "munmap, munlock, discarding madvise, mremap, MAP_FIXED mapping, brk and shmdt the "
                 "call is stopped and the memory is searched before it goes; when free returns the "
                 "place is searched through /proc/PID/mem, which also reads inaccessible pages.",
-    .in_practice = "No wipe at all; a memset that the compiler removes; a wipe of the requested "
-                   "length where more was usable, of all but the last bytes, or after munlock; only "
-                   "small or only large sizes wiped.",
+    .in_practice =
+        "No wipe at all; a memset that the compiler removes; a wipe of the requested "
+        "length where more was usable, of all but the last bytes, or after munlock; only "
+        "small or only large sizes wiped.",
     .observers = OBSERVE_RELEASES | OBSERVE_MEMORY,
     .plan = freed_plan,
     .judge = judge,
