@@ -55,18 +55,14 @@ struct secret_config {
 };
 
 /* protect(): what the program may do with a secret */
-enum secret_access {
-    SECRET_ACCESS_NONE = 0,
-    SECRET_ACCESS_READ = 1,
-    SECRET_ACCESS_READ_WRITE = 2
-};
+enum secret_access { SECRET_ACCESS_NONE = 0, SECRET_ACCESS_READ = 1, SECRET_ACCESS_READ_WRITE = 2 };
 
 /* One allocator for secrets. The entries above the line are required; one below it may be NULL,
  * and the promises that need it are then `not offered`. */
 struct secret_alloc {
-    uint32_t size;  /* sizeof(struct secret_alloc) as compiled; entries past it count as NULL */
-    uint32_t flags; /* SECRET_ALLOC_... */
-    const char *name;    /* of this variant: [a-z0-9-], 1 to 63 characters, unlike any other's */
+    uint32_t size;    /* sizeof(struct secret_alloc) as compiled; entries past it count as NULL */
+    uint32_t flags;   /* SECRET_ALLOC_... */
+    const char *name; /* of this variant: [a-z0-9-], 1 to 63 characters, unlike any other's */
     const char *version; /* of the library, as it says itself; read at run time where it can be */
     const char *library; /* the same for all variants of one library; may equal name */
     /* Ids of the promises it says it keeps (`strongroom explain` lists them), NULL-terminated.
