@@ -49,7 +49,7 @@ void *guarded_allocate(struct ref_alloc_heap *heap, size_t size_bytes, size_t al
         errno = ENOMEM;
         return NULL;
     }
-    if (!heap_acquire_span(heap, layout.pages, &span))
+    if (!heap_acquire_span(heap, layout.pages, true, &span))
         return NULL;
     span->size_bytes = size_bytes;
     span->align_log2 = (uint8_t)__builtin_ctzl((unsigned long)align_bytes);

@@ -13,7 +13,7 @@
 #include "os.h"
 #include "wipe.h"
 
-#define DEFAULT_QUARANTINE_SPANS 16
+#define DEFAULT_QUARANTINE_SPANS 8
 
 /* The eras of struct forked. The kernel makes it ERA_FORKED. */
 enum { ERA_FORKED = 0, ERA_ADOPTING = 1, ERA_OWN = 2 };
@@ -197,9 +197,10 @@ struct ref_alloc_heap *ref_alloc_default_heap(void)
 
 /* ---- allocate ---- */
 
-bool heap_acquire_span(struct ref_alloc_heap *heap, size_t pages, struct span **span)
+bool heap_acquire_span(struct ref_alloc_heap *heap, size_t pages, bool quarantined,
+                       struct span **span)
 {
-    while (!pool_acquire(&heap->pool, pages, span)) {
+    while (!pool_acquire(&heap->pool, pages, quarantined, span)) {
         int saved = errno;
         bool again = packed_surrender_empty(heap);
         errno = saved;

@@ -37,7 +37,8 @@ struct ref_alloc_heap {
 };
 
 /* A span for either placement. Gives back what rests and what is empty before it says no. false and errno. */
-bool heap_acquire_span(struct ref_alloc_heap *heap, size_t pages, struct span **span);
+bool heap_acquire_span(struct ref_alloc_heap *heap, size_t pages, bool quarantined,
+                       struct span **span);
 
 #pragma GCC visibility pop
 

@@ -6,7 +6,7 @@
 #include "layout.h"
 
 #define BLOCK_BYTES ((size_t)256 * 1024)
-#define PIECE_ALIGN_BYTES ((size_t)64)
+#define PIECE_ALIGN_BYTES ((size_t)128)
 
 struct metadata_block {
     struct metadata_block *older;

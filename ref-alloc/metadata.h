@@ -27,7 +27,7 @@ struct metadata {
 };
 
 void metadata_open(struct metadata *metadata, size_t page_bytes);
-/* Zeroed, aligned to 64 bytes. NULL and errno. */
+/* Zeroed, aligned to 128 bytes. NULL and errno. */
 void *metadata_take(struct metadata *metadata, size_t size_bytes);
 /* In a forked child: a lock may be held and the free part half updated, by a thread that is not here. */
 void metadata_adopt(struct metadata *metadata);

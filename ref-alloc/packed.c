@@ -209,7 +209,7 @@ static struct span *make_slab(struct ref_alloc_heap *heap, unsigned shard, unsig
 {
     struct span *span;
     uint32_t slot_count = heap->packed.slots[slot_class].slot_count;
-    if (!heap_acquire_span(heap, 1, &span))
+    if (!heap_acquire_span(heap, 1, false, &span))
         return NULL;
     if (!make_tables(heap, span, slot_count)) {
         int saved = errno;

@@ -314,7 +314,8 @@ static bool build_or_give_back(struct pool *pool, struct span *span)
     return true;
 }
 
-static bool take_quota(struct pool *pool, size_t size_bytes)
+/* Counts so many bytes more, giving back resting spans as long as there are too many. */
+static bool make_room(struct pool *pool, size_t size_bytes)
 {
     while (!quota_take(pool->quota, pool->policy.budget_bytes, size_bytes))
         if (errno != ENOMEM || !give_back_oldest(pool))
@@ -325,8 +326,7 @@ static bool take_quota(struct pool *pool, size_t size_bytes)
 static bool grow(struct pool *pool, size_t pages, struct span **span)
 {
     size_t size_bytes = pages * pool->policy.page_bytes;
-    retry_stuck(pool);
-    if (!take_quota(pool, size_bytes))
+    if (!make_room(pool, size_bytes))
         return false;
     if (!take_blank(pool, pages, span)) {
         quota_give(pool->quota, size_bytes);
@@ -335,15 +335,15 @@ static bool grow(struct pool *pool, size_t pages, struct span **span)
     return build_or_give_back(pool, *span);
 }
 
-/* The oldest resting span of this length, if enough younger ones rest. */
-static struct span *take_rested(struct pool *pool, size_t pages)
+/* The oldest resting span of this length, if more than `rests` rest. */
+static struct span *take_rested(struct pool *pool, size_t pages, size_t rests)
 {
     if (queue_index(pages) == 0)
         return NULL;
     struct span_queue *queue = &pool->lists.resting[pages];
     struct span *span = NULL;
     lock_take(&pool->lists.lock);
-    if (queue->length > pool->policy.quarantine_spans) {
+    if (queue->length > rests) {
         span = queue_pop(queue);
         if (span != NULL)
             span_set_state(span, SPAN_TAKEN);
@@ -352,11 +352,61 @@ static struct span *take_rested(struct pool *pool, size_t pages)
     return span;
 }
 
-bool pool_acquire(struct pool *pool, size_t pages, struct span **span)
+static void put_to_rest(struct pool *pool, struct span *span)
 {
-    *span = take_rested(pool, pages);
-    if (*span == NULL)
-        return grow(pool, pages, span);
+    size_t pages = span->chunk->layout.span_pages;
+    push_locked(pool, &pool->lists.resting[pages], span, SPAN_RESTING);
+}
+
+/*
+ * Fills the quarantine at once, when a span was added beside it, as far as the limit allows. Were it left to
+ * fill with what is freed, then equal rounds of use would lock a little more each, until it is full.
+ */
+static void stock_up(struct pool *pool, size_t pages, size_t rests)
+{
+    struct span *span;
+    size_t size_bytes = pages * pool->policy.page_bytes;
+    int saved = errno;
+    while (queue_index(pages) != 0 && length_of(pool, &pool->lists.resting[pages]) < rests &&
+           quota_take(pool->quota, pool->policy.budget_bytes, size_bytes)) {
+        if (!take_blank(pool, pages, &span)) {
+            quota_give(pool->quota, size_bytes);
+            break;
+        }
+        if (!build(pool, span) || !span_protect(span, OS_NONE)) {
+            give_back(pool, span);
+            break;
+        }
+        put_to_rest(pool, span);
+    }
+    errno = saved;
+}
+
+/*
+ * A rested span if there is one. At the limit one that has rested less will do, if at least another is younger:
+ * else the memory moves to addresses that nobody remembers.
+ */
+static struct span *take_ready(struct pool *pool, size_t pages, size_t rests)
+{
+    struct span *span = take_rested(pool, pages, rests);
+    if (span != NULL)
+        return span;
+    retry_stuck(pool);
+    bool room = quota_has(pool->quota, pool->policy.budget_bytes, pages * pool->policy.page_bytes);
+    return room ? NULL : take_rested(pool, pages, 1);
+}
+
+bool pool_acquire(struct pool *pool, size_t pages, bool quarantined, struct span **span)
+{
+    size_t rests = !quarantined ? 0 : pool->policy.quarantine_spans / pages;
+    rests = quarantined && rests == 0 ? 1 : rests;
+    *span = take_ready(pool, pages, rests);
+    if (*span == NULL) {
+        if (!grow(pool, pages, span))
+            return false;
+        stock_up(pool, pages, rests);
+        return true;
+    }
     if (span_protect(*span, OS_READ_WRITE))
         return true;
     set_aside(pool, *span);
@@ -368,7 +418,7 @@ void pool_release(struct pool *pool, struct span *span)
     if (span->soiled || !span_protect(span, OS_NONE))
         set_aside(pool, span);
     else if (is_pooled(span))
-        push_locked(pool, &pool->lists.resting[span->chunk->layout.span_pages], span, SPAN_RESTING);
+        put_to_rest(pool, span);
     else
         give_back(pool, span);
 }

@@ -12,7 +12,7 @@
  *       v                                                       |
  *     RESTING  in a queue, oldest first ------------------------+
  *       |
- *       +--> TAKEN again, by one permission change, once `quarantine_spans` younger ones rest behind it
+ *       +--> TAKEN again, by one permission change, once enough younger ones rest behind it
  *
  *     STUCK   a system call failed half way; still counted. Every growth tries again to give it back.
  *
@@ -73,7 +73,7 @@ struct span {
     struct span *older, *younger; /* in the one queue that holds it */
     uint64_t stamp; /* when it began to rest: which of several queues has the oldest */
     uint64_t few_words[SLAB_FEW_WORDS]; /* the free words of a slab that needs no more */
-} __attribute__((aligned(64)));
+} __attribute__((aligned(128)));        /* the processor fetches lines in pairs */
 
 struct chunk {
     struct chunk *next;  /* all chunks of the heap */
@@ -123,8 +123,11 @@ struct pool {
 bool pool_open(struct pool *pool, const struct pool_policy *policy, struct quota *quota,
                struct metadata *metadata);
 
-/* A span that is read-write, locked, zero and TAKEN. false and errno, as ref_alloc_allocate has it. */
-bool pool_acquire(struct pool *pool, size_t pages, struct span **span);
+/*
+ * A span that is read-write, locked, zero and TAKEN. false and errno, as ref_alloc_allocate has it.
+ * `quarantined`: none that was released only now. At least quarantine_spans / pages, and one, stay at rest.
+ */
+bool pool_acquire(struct pool *pool, size_t pages, bool quarantined, struct span **span);
 
 /* Takes back a TAKEN span. The caller has wiped it, unless it was not able to and says so by `soiled`. */
 void pool_release(struct pool *pool, struct span *span);

@@ -75,6 +75,15 @@ bool quota_take(struct quota *quota, size_t budget_bytes, size_t size_bytes)
     return true;
 }
 
+bool quota_has(struct quota *quota, size_t budget_bytes, size_t size_bytes)
+{
+    size_t limit_bytes, own_bytes = atomic_load(&quota->locked_bytes);
+    size_t all_bytes = atomic_load(&atomic_load(&process)->locked_bytes);
+    return size_bytes <= budget_bytes && own_bytes <= budget_bytes - size_bytes &&
+           os_lock_limit(&limit_bytes) && size_bytes <= limit_bytes &&
+           all_bytes <= limit_bytes - size_bytes;
+}
+
 void quota_give(struct quota *quota, size_t size_bytes)
 {
     atomic_fetch_sub(&quota->locked_bytes, size_bytes);

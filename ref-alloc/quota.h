@@ -29,6 +29,9 @@ bool quota_prepare(void);
 /* Counts size_bytes, before they are locked. false and errno: ENOMEM if that would pass a limit. */
 bool quota_take(struct quota *quota, size_t budget_bytes, size_t size_bytes);
 
+/* Whether quota_take would count them now. */
+bool quota_has(struct quota *quota, size_t budget_bytes, size_t size_bytes);
+
 /* Counts them no more, after they were unlocked. */
 void quota_give(struct quota *quota, size_t size_bytes);
 

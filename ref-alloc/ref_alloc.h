@@ -93,8 +93,9 @@ struct ref_alloc_config {
     enum ref_alloc_placement placement;
     enum ref_alloc_fork fork;
     size_t lock_budget_bytes; /* 0: only RLIMIT_MEMLOCK limits this heap */
-    /* How many freed guarded spans of each length rest, inaccessible and locked, before the oldest is used
-     * again. 0: the default of 16. They are given back early when the lock limit is reached. */
+    /* How many freed guarded secrets of up to a page rest, inaccessible and locked, before the memory of the
+     * oldest is used again; of longer ones as many fewer as they are longer, but one. 0: the default of 8.
+     * All are locked with the first secret of their length, and given back when the lock limit is reached. */
     size_t quarantine_spans;
     bool without_canary; /* packed: 2,048 rather than 1,360 secrets of 32 bytes in 64 KiB */
     bool allow_core_dump;

@@ -182,7 +182,7 @@ static void write_after_free(void **state)
     secret[5] = 1;
     assert_false(ref_alloc_validate(heap));
     const char *message = "";
-    for (size_t i = 0; i < 300 && message[0] == 0; i++)
+    for (size_t i = 0; i < PAGE && message[0] == 0; i++)
         message = fatal_of(ALLOCATE, heap, NULL, 32);
     assert_string_equal(message, REF_ALLOC_FATAL_WRITE_AFTER_FREE);
     close_and_check();
