@@ -15,7 +15,10 @@ struct CMUnitTest {
     void (*function)(void **state);
 };
 
-#define cmocka_unit_test(function) {#function, function}
+#define cmocka_unit_test(function) \
+    {                              \
+#function, function        \
+    }
 
 static jmp_buf elsewhere_exit;
 enum { ELSEWHERE_FAILED = 1, ELSEWHERE_SKIPPED };
@@ -26,7 +29,8 @@ static inline void elsewhere_fail(const char *file, int line, const char *what)
     longjmp(elsewhere_exit, ELSEWHERE_FAILED);
 }
 
-#define ELSEWHERE_CHECK(condition, what) ((condition) ? (void)0 : elsewhere_fail(__FILE__, __LINE__, what))
+#define ELSEWHERE_CHECK(condition, what) \
+    ((condition) ? (void)0 : elsewhere_fail(__FILE__, __LINE__, what))
 #define assert_true(value) ELSEWHERE_CHECK(value, #value)
 #define assert_false(value) ELSEWHERE_CHECK(!(value), "not " #value)
 #define assert_null(pointer) ELSEWHERE_CHECK((pointer) == NULL, #pointer " is null")
