@@ -144,8 +144,14 @@ static void crowd_emit(const struct model_operation *op, FILE *out)
 {
     fputs("do_crowd(", out);
     size_emit(op->size, out);
-    fprintf(out, ", %lu)",
-            op->arg == MODEL_CROWD_FULL ? (unsigned long)MODEL_CROWD_MAX : 1UL << op->arg);
+    fputs(", ", out);
+    if (op->arg == MODEL_CROWD_FULL) {
+        fputs("full(", out);
+        size_emit(op->size, out);
+        fprintf(out, ", %u))", MODEL_CROWD_FULL_MAX);
+    } else {
+        fprintf(out, "%lu)", 1UL << op->arg);
+    }
 }
 
 /* A call whose last argument is the size. */

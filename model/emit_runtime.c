@@ -711,14 +711,14 @@ static void do_misuse(int slot, char kind, size_t offset)
 /*@ fork */
 static void use_in_child(void)
 {
-    if (is_open && (subject.flags & 8)) {
+    if (is_open && (subject.flags & 8 /* may allocate */)) {
         unsigned char *p = subject.alloc(context, 40);
         if (p == NULL)
             _exit(1);
         memset(p, 0x5a, 40);
         subject.free(context, p, 40);
     }
-    for (int i = 0; i < 32 && is_open && (subject.flags & 16); i++)
+    for (int i = 0; i < 32 && is_open && (subject.flags & 16 /* may free */); i++)
         if (slots[i].p != NULL)
             subject.free(context, slots[i].p, slots[i].n);
 }
@@ -761,6 +761,14 @@ static void do_fork(int raw_clone, int use)
 static struct secret crowd[131072];
 
 /*@ crowd */
+/* As many as are certainly more than the limit lets one lock. */
+MAYBE static size_t full(size_t n, size_t most)
+{
+    struct rlimit limit = {0, 0};
+    getrlimit(RLIMIT_MEMLOCK, &limit);
+    return n == 0 || limit.rlim_cur / n + 1 > most ? most : (size_t)(limit.rlim_cur / n + 1);
+}
+
 static void do_crowd(size_t n, size_t count)
 {
     size_t added = 0;

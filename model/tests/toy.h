@@ -34,6 +34,7 @@ struct toy {
     unsigned opened, closed, handlers_run;
     struct secret_config config;
     size_t last_size, last_old_size;
+    unsigned unlocked; /* secrets that the limit of this machine let nobody lock */
     void *first_freed;
     long thread; /* of the last alloc */
     uint64_t locked_bytes;
