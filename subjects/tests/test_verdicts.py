@@ -1,0 +1,78 @@
+"""The verifier on each known-bad allocator: caught by every promise that must, and by none that may not.
+
+One run judges all of them, and the good allocators that they were made from, side by side. What the base itself is seen
+to break says nothing about its defect, and does not count.
+"""
+
+import functools
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+BUILD = pathlib.Path(os.environ["STRONGROOM_BUILD"])
+DEFECTS = json.loads((BUILD / "defects" / "index.json").read_text(encoding="utf-8"))
+
+
+def base_path(base):
+    if base == "control-correct":
+        return "controls/correct.so"
+    return "subjects/" + re.sub(r"^(ref-alloc)-.*", r"\1", base) + ".so"
+
+
+@functools.cache
+def verdicts():
+    """Name of a subject -> promise -> the whole verdict."""
+    paths = sorted({base_path(defect["base"]) for defect in DEFECTS})
+    paths += [f"defects/{defect['id']}.so" for defect in DEFECTS]
+    output = BUILD / "subjects" / "tests" / "verdicts.json"
+    output.unlink(missing_ok=True)
+    done = subprocess.run(
+        [BUILD / "strongroom", "verify", *paths, "--json", output], cwd=BUILD, capture_output=True, text=True
+    )
+    assert done.returncode == 1, f"exit {done.returncode}: {done.stderr}"
+    subjects = json.loads(output.read_text(encoding="utf-8"))["subjects"]
+    return {
+        subject["name"]: {verdict["promise"]: verdict for verdict in subject["verdicts"]} for subject in subjects
+    }
+
+
+def broken(name):
+    return {promise for promise, verdict in verdicts()[name].items() if verdict["verdict"] == "broken"}
+
+
+def evidence(name, promises):
+    return "; ".join(f"{promise}: {verdicts()[name][promise]['evidence']['summary']}" for promise in sorted(promises))
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=[defect["id"] for defect in DEFECTS])
+def test_a_defect_is_caught_by_what_must_and_by_nothing_that_may_not(defect):
+    seen = verdicts()[defect["id"]]
+    failed = {promise for promise, verdict in seen.items() if verdict["verdict"] == "error"}
+    assert not failed, evidence(defect["id"], failed)
+    caught = broken(defect["id"]) - broken(defect["base"])
+    false_alarms = caught - set(defect["must"]) - set(defect["may"])
+    assert not false_alarms, evidence(defect["id"], false_alarms)
+    blind = {promise for promise in seen if seen[promise]["verdict"] == "not observable here"}
+    due = set(defect["must"]) & set(seen) - blind
+    missed = due - caught
+    assert not missed, f"not caught, though: {defect['what']}: {evidence(defect['id'], missed)}"
+    if not due:
+        pytest.skip(f"nobody looks for {', '.join(defect['must'])} here yet")
+
+
+@pytest.mark.parametrize("base", sorted({defect["base"] for defect in DEFECTS if defect["file"].endswith(".patch")}))
+def test_what_the_defects_are_made_from_has_nothing_wrong(base):
+    assert not broken(base), evidence(base, broken(base))
+
+
+def test_one_defect_alone_fails_the_gate():
+    done = subprocess.run(
+        [BUILD / "strongroom", "verify", "defects/guard-after-missing.so", "--only", "guard-after"],
+        cwd=BUILD, capture_output=True, text=True,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert re.search(r"broken +guard-after", done.stdout)
