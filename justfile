@@ -81,11 +81,30 @@ lint:
 format:
     exec '{{ tools }}/lint' --format '{{ root }}'
 
+# The reference allocator, its peers and the floors, in one run: bench [--rounds N] [--burst-ms N]
+[group('measure')]
+[no-exit-message]
+bench *ARGS: build
+    ninja -C '{{ root }}/build' --quiet bench/bench >&2
+    '{{ root }}/bench/run' '{{ root }}/build' "$@"
+
 # What was measured against a bar (build/targets/*.json), as one table
 [group('measure')]
 [no-exit-message]
 targets:
     exec /usr/bin/python3 '{{ tools }}/targets' '{{ root }}/build/targets'
+
+# Unit tests of the reference allocator for musl, 32 bits, another processor and larger pages: elsewhere [TARGET]...
+[group('nightly')]
+[no-exit-message]
+elsewhere *TARGETS:
+    exec '{{ root }}/ref-alloc/tests/elsewhere/run' "$@"
+
+# Judge again and again, and say every verdict that changed: repeat [--repeats N] [--busy]
+[group('nightly')]
+[no-exit-message]
+repeat *ARGS: build
+    exec /usr/bin/python3 '{{ root }}/suite/tests/repeat' "$@"
 
 # Try a bare clone on an empty Debian machine (a chroot; needs root; minutes)
 [group('nightly')]
