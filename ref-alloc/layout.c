@@ -13,12 +13,10 @@ static size_t largest_secret_bytes(size_t page_bytes)
 
 bool layout_span(size_t page_bytes, size_t size_bytes, size_t align_bytes, struct layout_span *span)
 {
-    size_t tail_bytes, span_bytes;
     if (size_bytes > largest_secret_bytes(page_bytes))
         return false;
-    if (!layout_round_up(size_bytes, align_bytes, &tail_bytes) ||
-        !layout_round_up(size_bytes == 0 ? 1 : tail_bytes, page_bytes, &span_bytes))
-        return false;
+    size_t tail_bytes = layout_round_up(size_bytes, align_bytes);
+    size_t span_bytes = layout_round_up(size_bytes == 0 ? 1 : tail_bytes, page_bytes);
     span->pages = span_bytes / page_bytes;
     span->start_bytes = span_bytes - tail_bytes;
     return true;
@@ -30,10 +28,8 @@ static unsigned floor_log2(size_t value)
            (unsigned)__builtin_clzl((unsigned long)value);
 }
 
-bool layout_chunk(size_t page_bytes, size_t span_pages, struct layout_chunk *chunk)
+void layout_chunk(size_t page_bytes, size_t span_pages, struct layout_chunk *chunk)
 {
-    if (span_pages == 0 || span_pages > largest_secret_bytes(page_bytes) / page_bytes + 1)
-        return false;
     bool pooled = span_pages <= LAYOUT_MAX_POOLED_PAGES;
     size_t stride_pages = span_pages + 1;
     chunk->page_bytes = page_bytes;
@@ -42,7 +38,6 @@ bool layout_chunk(size_t page_bytes, size_t span_pages, struct layout_chunk *chu
     chunk->size_bytes = (pooled ? LAYOUT_CHUNK_PAGES : stride_pages + 1) * page_bytes;
     chunk->page_log2 = floor_log2(page_bytes);
     chunk->stride_reciprocal = pooled ? layout_reciprocal((uint32_t)stride_pages) : 0;
-    return true;
 }
 
 static unsigned smallest_class(size_t needed_bytes)

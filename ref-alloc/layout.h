@@ -75,11 +75,10 @@ static inline bool layout_is_power_of_two(size_t value)
     return value != 0 && (value & (value - 1)) == 0;
 }
 
-/* false if the result doesn't fit. `unit` is a power of two. */
-static inline bool layout_round_up(size_t value, size_t unit, size_t *rounded)
+/* `unit` is a power of two, and the result must fit. */
+static inline size_t layout_round_up(size_t value, size_t unit)
 {
-    *rounded = (value + unit - 1) & ~(unit - 1);
-    return *rounded >= value;
+    return (value + unit - 1) & ~(unit - 1);
 }
 
 /*
@@ -100,8 +99,8 @@ static inline uint32_t layout_divide(uint32_t dividend, uint32_t reciprocal)
 bool layout_span(size_t page_bytes, size_t size_bytes, size_t align_bytes,
                  struct layout_span *span);
 
-/* A chunk for spans of so many pages. false: no such size. */
-bool layout_chunk(size_t page_bytes, size_t span_pages, struct layout_chunk *chunk);
+/* A chunk for spans of so many pages: at least one, and no more than layout_span can say. */
+void layout_chunk(size_t page_bytes, size_t span_pages, struct layout_chunk *chunk);
 
 static inline size_t layout_span_offset(const struct layout_chunk *chunk, size_t index)
 {

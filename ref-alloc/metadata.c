@@ -21,8 +21,8 @@ void metadata_open(struct metadata *metadata, size_t page_bytes)
 static struct metadata_block *map_block(const struct metadata *metadata, size_t size_bytes)
 {
     unsigned char *map;
-    size_t page_bytes = metadata->page_bytes, usable_bytes;
-    layout_round_up(size_bytes + PIECE_ALIGN_BYTES, page_bytes, &usable_bytes);
+    size_t page_bytes = metadata->page_bytes;
+    size_t usable_bytes = layout_round_up(size_bytes + PIECE_ALIGN_BYTES, page_bytes);
     size_t map_bytes = usable_bytes + 2 * page_bytes;
     if (!os_reserve(map_bytes, &map))
         return NULL;
@@ -56,7 +56,7 @@ static void add_block(struct metadata *metadata, struct metadata_block *block)
 
 void *metadata_take(struct metadata *metadata, size_t size_bytes)
 {
-    layout_round_up(size_bytes, PIECE_ALIGN_BYTES, &size_bytes);
+    size_bytes = layout_round_up(size_bytes, PIECE_ALIGN_BYTES);
     lock_take(&metadata->lock);
     void *piece = take_from_block(metadata, size_bytes);
     lock_give(&metadata->lock);

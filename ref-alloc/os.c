@@ -149,16 +149,10 @@ bool os_lock_limit(size_t *limit_bytes)
     return true;
 }
 
-/* Up to 256 bytes come whole or not at all, once the kernel's generator is ready (getrandom(2)). */
+/* Up to 256 bytes come whole or not at all (getrandom(2)). */
 bool os_random(void *buffer, size_t size_bytes)
 {
-    long got;
-    do
-        got = syscall(SYS_getrandom, buffer, size_bytes, 0U);
-    while (got == -1 && errno == EINTR);
-    if (got != -1 && (size_t)got != size_bytes)
-        errno = EIO;
-    return got != -1 && (size_t)got == size_bytes;
+    return syscall(SYS_getrandom, buffer, size_bytes, 0U) == (long)size_bytes;
 }
 
 void os_yield(void)

@@ -13,12 +13,6 @@
 
 #define WORD_BITS 64U
 
-struct slot {
-    uint16_t size_bytes;
-    uint8_t align_log2;
-    uint8_t live;
-};
-
 static inline size_t words_for(uint32_t slot_count)
 {
     return (slot_count + WORD_BITS - 1) / WORD_BITS;
@@ -123,13 +117,13 @@ static inline bool list_after_give(struct packed_class *list, struct span *span,
                                    uint32_t slot_count)
 {
     bool was_full = span->slab.free_count == 1;
-    bool empty = span->slab.free_count == slot_count;
-    if (was_full && !empty)
+    bool is_empty =
+        span->slab.free_count == slot_count; /* not both: a slab has two slots at least */
+    if (was_full)
         queue_push(&list->partial, span);
-    if (!empty)
+    if (!is_empty)
         return false;
-    if (!was_full)
-        queue_remove(&list->partial, span);
+    queue_remove(&list->partial, span);
     if (list->empty != NULL)
         return true;
     list->empty = span;

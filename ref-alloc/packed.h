@@ -35,6 +35,12 @@
 
 struct ref_alloc_heap;
 
+struct slot {
+    uint16_t size_bytes;
+    uint8_t align_log2;
+    uint8_t live;
+};
+
 struct packed_class {
     struct span_queue partial;
     struct span *empty;

@@ -262,10 +262,7 @@ static bool add_chunk(struct pool *pool, size_t pages, struct chunk **added)
 {
     struct layout_chunk layout;
     struct chunk reserved = {0}, *chunk = NULL;
-    if (!layout_chunk(pool->policy.page_bytes, pages, &layout)) {
-        errno = ENOMEM;
-        return false;
-    }
+    layout_chunk(pool->policy.page_bytes, pages, &layout);
     if (!reserve_chunk(pool, &layout, &reserved))
         return false;
     if (directory_prepare(&pool->directory, reserved.base))
@@ -341,13 +338,10 @@ static struct span *take_rested(struct pool *pool, size_t pages, size_t rests)
     if (queue_index(pages) == 0)
         return NULL;
     struct span_queue *queue = &pool->lists.resting[pages];
-    struct span *span = NULL;
     lock_take(&pool->lists.lock);
-    if (queue->length > rests) {
-        span = queue_pop(queue);
-        if (span != NULL)
-            span_set_state(span, SPAN_TAKEN);
-    }
+    struct span *span = queue->length > rests ? queue_pop(queue) : NULL;
+    if (span != NULL)
+        span_set_state(span, SPAN_TAKEN);
     lock_give(&pool->lists.lock);
     return span;
 }

@@ -6,6 +6,8 @@
  */
 #include "support.h"
 
+#include "heap.h"
+
 #include <sys/syscall.h>
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
@@ -22,6 +24,8 @@ static struct {
     int error;
     size_t nth, count;
 } fault;
+
+static bool meanwhile;
 
 static bool may_fail(long number)
 {
@@ -43,6 +47,10 @@ long __wrap_syscall(long number, ...)
     for (size_t i = 0; i < 6; i++)
         arguments[i] = va_arg(list, long);
     va_end(list);
+    if (meanwhile) {
+        meanwhile = false;
+        assert_non_null(ref_alloc_default_heap());
+    }
     bool fails = fault.armed && may_fail(number) && fails_now();
     bool after = fault.mode == ONCE_AFTER_EFFECT || fault.mode == FROM_THEN_ON_AFTER_EFFECT;
     /* A mapping that nobody was told of would be a leak of the test's making. */
@@ -130,6 +138,7 @@ static void protect(void)
     ref_alloc_protect(heap, secret, REF_ALLOC_ACCESS_READ);
     ref_alloc_protect(heap, secret, REF_ALLOC_ACCESS_NONE);
     ref_alloc_free(heap, secret);
+    use(ref_alloc_allocate(heap, 5 * PAGE), 5 * PAGE); /* tries again to give back what is stuck */
 }
 
 /* Fills the budget, so that resting spans are given back, and empties it again. */
@@ -144,7 +153,24 @@ static void fill(void)
         ref_alloc_free(heap, secrets[--count]);
 }
 
-static void (*const scenarios[])(void) = {allocate_and_free, resize, protect, fill};
+/* Long secrets, until the addresses of the first are given up. */
+static void long_secrets(void)
+{
+    for (size_t i = 0; i < 6; i++)
+        use(ref_alloc_allocate(heap, (17 + i) * PAGE), (17 + i) * PAGE);
+}
+
+/* What is known of spans and slabs needs new memory, too. */
+static void metadata_runs_out(void)
+{
+    for (size_t size = 16; size <= 16 * PAGE; size *= 2) {
+        heap->metadata.left_bytes = 0;
+        use(ref_alloc_allocate(heap, size), size);
+    }
+}
+
+static void (*const scenarios[])(void) = {allocate_and_free, resize,           protect, fill,
+                                          long_secrets,      metadata_runs_out};
 
 /* ---- the search ---- */
 
@@ -198,7 +224,7 @@ static bool run(struct ref_alloc_config config, void (*scenario)(void), enum mod
 
 static void search(struct ref_alloc_config config)
 {
-    config.lock_budget_bytes = 16 * PAGE;
+    config.lock_budget_bytes = 32 * PAGE;
     config.quarantine_spans = 2;
     const int errors[] = {ENOMEM, EPERM}; /* the limit's own answer, and any other */
     for (size_t s = 0; s < sizeof(scenarios) / sizeof(scenarios[0]); s++)
@@ -237,6 +263,51 @@ static void secret_memory(void **state)
     search(config);
 }
 
+/* Every function with the default heap, when it can't be created. */
+static void no_default_heap(void **state)
+{
+    (void)state;
+    static unsigned char nothing;
+    struct ref_alloc_statistics statistics;
+    fault.mode = FROM_THEN_ON;
+    fault.error = ENOMEM;
+    fault.nth = fault.count = 0;
+    fault.armed = true;
+    assert_null(ref_alloc_default_heap());
+    assert_int_equal(errno, ENOMEM);
+    assert_null(ref_alloc_allocate(NULL, 1));
+    assert_null(ref_alloc_zeroed(NULL, 1, 1));
+    assert_null(ref_alloc_aligned(NULL, 16, 1));
+    assert_null(ref_alloc_resize(NULL, NULL, 1));
+    assert_null(ref_alloc_resize(NULL, &nothing, 1));
+    assert_int_equal(ref_alloc_usable_bytes(NULL, &nothing), 0);
+    assert_false(ref_alloc_protect(NULL, &nothing, REF_ALLOC_ACCESS_READ));
+    assert_false(ref_alloc_statistics(NULL, &statistics));
+    assert_false(ref_alloc_validate(NULL));
+    fault.armed = false;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        fault.armed = true;
+        ref_alloc_free(NULL, &nothing); /* no heap has ever given it out */
+        LEAVE(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+/* Another thread opens the default heap while this one does: seen from the midst of a system call of this one. */
+static void default_heap_opened_meanwhile(void **state)
+{
+    (void)state;
+    meanwhile = true;
+    struct ref_alloc_heap *default_heap = ref_alloc_default_heap();
+    assert_false(meanwhile);
+    assert_ptr_equal(default_heap, ref_alloc_default_heap());
+    assert_true(ref_alloc_close(NULL));
+}
+
 static void opening_and_closing(void **state)
 {
     (void)state;
@@ -261,6 +332,8 @@ static void opening_and_closing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_default_heap),
+        cmocka_unit_test(default_heap_opened_meanwhile),
         cmocka_unit_test(opening_and_closing),
         cmocka_unit_test(guarded),
         cmocka_unit_test(packed),

@@ -19,7 +19,7 @@ static void in_child(pid_t (*make_child)(void), int (*body)(void))
     pid_t child = make_child();
     assert_true(child >= 0);
     if (child == 0)
-        _exit(body());
+        LEAVE(body());
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
@@ -123,7 +123,7 @@ static int grandchild(void)
     memset(mine, 9, 32);
     pid_t child = raw_clone();
     if (child == 0)
-        _exit(absent || all_bytes_are(mine, 32, 0) ? allocates_anew() : 1);
+        LEAVE(absent || all_bytes_are(mine, 32, 0) ? allocates_anew() : 1);
     int status;
     CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
     CHECK(all_bytes_are(mine, 32, 9));

@@ -1,6 +1,8 @@
 /* What a heap promises while it is used as it should be. */
 #include "support.h"
 
+#include <sys/resource.h>
+
 #include "os.h"
 
 static const enum ref_alloc_placement placements[] = {REF_ALLOC_PLACEMENT_GUARDED,
@@ -395,6 +397,80 @@ static void default_heap_comes_and_goes(void **state)
     }
 }
 
+/* By our own count: this holds with CAP_IPC_LOCK, too. */
+static void the_process_limit_is_kept(void **state)
+{
+    (void)state;
+    struct rlimit usual, low;
+    assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &usual), 0);
+    low = usual;
+    low.rlim_cur = 6 * PAGE;
+    EACH_PLACEMENT(placement)
+    {
+        void *secrets[7];
+        size_t count = 0;
+        struct ref_alloc_heap *heap = open_at(placement, 0);
+        assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &low), 0);
+        while (count < 7 && (secrets[count] = ref_alloc_allocate(heap, PAGE)) != NULL)
+            count++;
+        assert_int_equal(errno, ENOMEM);
+        assert_int_equal(count, 6);
+        assert_int_equal(locked_by(heap), 6 * PAGE);
+        /* The limit is read again at each growth. */
+        assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &usual), 0);
+        assert_non_null(secrets[6] = ref_alloc_allocate(heap, PAGE));
+        while (count > 0)
+            ref_alloc_free(heap, secrets[--count]);
+        ref_alloc_free(heap, secrets[6]);
+        assert_locks_agree(heap);
+        close_heap(heap);
+    }
+}
+
+/* Longer than what is pooled: only their addresses rest, and then go. */
+static void long_secrets_come_and_go(void **state)
+{
+    (void)state;
+    struct ref_alloc_heap *heap = open_at(REF_ALLOC_PLACEMENT_GUARDED, 0);
+    for (size_t i = 0; i < 30; i++) {
+        unsigned char *secret = ref_alloc_allocate(heap, (17 + i % 3) * PAGE - 5);
+        assert_non_null(secret);
+        memset(secret, 1, 16 * PAGE);
+        ref_alloc_free(heap, secret);
+        assert_int_equal(locked_by(heap), 0);
+        assert_true(traps(secret, false));
+        assert_locks_agree(heap);
+    }
+    close_heap(heap);
+}
+
+static void zeroed_is_a_product(void **state)
+{
+    (void)state;
+    unsigned char *secret = ref_alloc_zeroed(NULL, 7, 9);
+    assert_non_null(secret);
+    assert_int_equal(ref_alloc_usable_bytes(NULL, secret), 63);
+    assert_int_equal(ref_alloc_usable_bytes(NULL, NULL), 0);
+    ref_alloc_free(NULL, secret);
+    assert_true(ref_alloc_close(NULL));
+}
+
+static void core_dumps_may_be_allowed(void **state)
+{
+    (void)state;
+    for (int secret_memory = 0; secret_memory < 2; secret_memory++) {
+        struct ref_alloc_config config = {.allow_core_dump = true,
+                                          .secret_memory = secret_memory != 0};
+        struct ref_alloc_heap *heap;
+        if (!ref_alloc_open(&config, &heap))
+            continue;
+        void *secret = ref_alloc_allocate(heap, 32);
+        assert_non_null(secret);
+        ref_alloc_free(heap, secret);
+        assert_true(ref_alloc_close(heap));
+    }
+}
+
 static void bad_configs_are_refused(void **state)
 {
     (void)state;
@@ -460,6 +536,10 @@ int main(void)
         cmocka_unit_test(statistics_add_up),
         cmocka_unit_test(heaps_share_the_process_limit),
         cmocka_unit_test(default_heap_comes_and_goes),
+        cmocka_unit_test(the_process_limit_is_kept),
+        cmocka_unit_test(long_secrets_come_and_go),
+        cmocka_unit_test(zeroed_is_a_product),
+        cmocka_unit_test(core_dumps_may_be_allowed),
         cmocka_unit_test(bad_configs_are_refused),
         cmocka_unit_test(secret_memory_keeps_the_same_promises),
         cmocka_unit_test(wipe_wipes),

@@ -188,6 +188,20 @@ static void write_after_free(void **state)
     close_and_check();
 }
 
+static void the_guard_before_all_is_no_secret(void **state)
+{
+    (void)state;
+    open_at(REF_ALLOC_PLACEMENT_GUARDED);
+    uintptr_t chunk_bytes = 256 * PAGE;
+    unsigned char *chunk = other - (uintptr_t)other % chunk_bytes;
+    assert_fatal(FREE, heap, chunk, 0, REF_ALLOC_FATAL_BAD_POINTER);
+    assert_fatal(FREE, heap, chunk + chunk_bytes - 1, 0, REF_ALLOC_FATAL_BAD_POINTER);
+    unsigned char *secret = ref_alloc_allocate(heap, 32);
+    ref_alloc_free(heap, secret);
+    assert_fatal(PROTECT, heap, secret, 0, REF_ALLOC_FATAL_BAD_POINTER);
+    close_and_check();
+}
+
 static void canaries_differ(void **state)
 {
     (void)state;
@@ -208,7 +222,7 @@ static void abort_wipes_everything(void **state)
         unsigned char *secret = ref_alloc_allocate(mine, 32);
         ref_alloc_free(mine, secret);
         ref_alloc_free(mine, secret);
-        _exit(0);
+        LEAVE(0);
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -222,8 +236,8 @@ static void at_abort(int signal_number)
     (void)signal_number;
     for (size_t i = 0; i < 3; i++)
         if (!all_bytes_are(secrets_at_abort[i], 32, 0))
-            _exit(1);
-    _exit(0);
+            LEAVE(1);
+    LEAVE(0);
 }
 
 static void returning_handler(void *arg, const char *message)
@@ -249,7 +263,7 @@ static void nothing_is_left_at_abort(void **state)
             ref_alloc_protect(heap, secrets_at_abort[1], REF_ALLOC_ACCESS_NONE);
             signal(SIGABRT, at_abort);
             ref_alloc_free(heap, secrets_at_abort[0] + 1);
-            _exit(2);
+            LEAVE(2);
         }
         int status;
         assert_int_equal(waitpid(child, &status, 0), child);
@@ -268,6 +282,7 @@ int main(void)
         cmocka_unit_test(overrun_seen_by_resize),
         cmocka_unit_test(every_byte_of_the_slack_counts),
         cmocka_unit_test(write_after_free),
+        cmocka_unit_test(the_guard_before_all_is_no_secret),
         cmocka_unit_test(canaries_differ),
         cmocka_unit_test(abort_wipes_everything),
         cmocka_unit_test(nothing_is_left_at_abort),
