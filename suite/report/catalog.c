@@ -39,7 +39,7 @@ static void put_entry(const struct terminal *to, const struct catalog_entry *ent
     text_put(to, TONE_PLAIN, subject->name, width);
     text_wrap(to, 2 + width, 2 + width, line);
     text_spaces(to, 2 + width);
-    text_line(to, TONE_QUIET, subject->path);
+    text_line(to, TONE_QUIET, text_path(subject->path));
     free(line);
 }
 

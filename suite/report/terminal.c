@@ -96,7 +96,7 @@ static void put_title(const struct terminal *to, const struct subject_result *su
     text_spaces(to, 1);
     text_put(to, TONE_PLAIN, subject->version, 0);
     text_spaces(to, subject->version[0] != '\0' ? 2 : 1);
-    text_line(to, TONE_QUIET, subject->path);
+    text_line(to, TONE_QUIET, text_path(subject->path));
     fputc('\n', to->out);
 }
 

@@ -3,6 +3,7 @@
 #include "text.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -120,6 +121,16 @@ void text_wrap(const struct terminal *to, unsigned column, unsigned indent, cons
         first = false;
     }
     fputc('\n', to->out);
+}
+
+const char *text_path(const char *path)
+{
+    char here[PATH_MAX];
+    size_t length = getcwd(here, sizeof here) != NULL ? strlen(here) : 0;
+
+    if (length > 1 && strncmp(path, here, length) == 0 && path[length] == '/')
+        return path + length + 1;
+    return path;
 }
 
 const char *text_count(char *out, size_t out_bytes, size_t count, const char *one, const char *many)

@@ -18,6 +18,9 @@ void text_line(const struct terminal *to, enum tone tone, const char *text);
 /* Words wrapped at the width, all lines but the first indented; the cursor stands at column. */
 void text_wrap(const struct terminal *to, unsigned column, unsigned indent, const char *text);
 
+/* path as seen from the working directory, where it lies below it. */
+const char *text_path(const char *path);
+
 /* "1 case", "2 cases" */
 const char *text_count(char *out, size_t out_bytes, size_t count, const char *one,
                        const char *many);

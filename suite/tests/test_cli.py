@@ -100,6 +100,11 @@ def test_list_shows_what_is_here():
         assert f"\n  {name} " in done.stdout
 
 
+def test_paths_are_as_seen_from_here(tmp_path):
+    assert " subjects/malloc-mlock.so\n" in strongroom("list", cwd=BUILD).stdout
+    assert f" {BUILD}/subjects/malloc-mlock.so\n" in strongroom("list", cwd=tmp_path).stdout
+
+
 def test_explain_says_all_four_things_of_each_promise():
     done = strongroom("explain", "--all")
     assert done.returncode == 0 and done.stderr == ""
