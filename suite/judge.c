@@ -175,6 +175,31 @@ enum finding locks_kept(const struct case_run *run, struct evidence *evidence)
     return all;
 }
 
+enum finding locks_as_before(const struct case_run *run, struct evidence *evidence)
+{
+    uint64_t before[MODEL_SLOTS] = {0};
+    bool known[MODEL_SLOTS] = {false};
+    size_t at = 0;
+    for (const struct seen *seen; (seen = next_seen(run, SEEN_LOCKS, &at)) != NULL;) {
+        unsigned slot = seen->operation.slot;
+        if (!seen->good) {
+            say(evidence, "smaps could not be read");
+            return FINDING_UNSEEN;
+        }
+        if (known[slot] && seen->locks.lo_pages < before[slot]) {
+            enum finding finding = locks_seen(run, seen, evidence);
+            char rest[320];
+            (void)strncpy(rest, evidence->summary, sizeof rest - 1);
+            rest[sizeof rest - 1] = '\0';
+            say(evidence, "a live secret lost its lock: %.250s", rest);
+            return finding;
+        }
+        known[slot] = true;
+        before[slot] = seen->locks.lo_pages;
+    }
+    return FINDING_KEPT;
+}
+
 /* ---- one case ---- */
 
 bool judge_harness(const struct case_run *run, char *why, size_t why_bytes)

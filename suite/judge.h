@@ -36,6 +36,8 @@ enum finding contents_kept(const struct case_run *run, struct evidence *evidence
 enum finding locks_kept(const struct case_run *run, struct evidence *evidence);
 enum finding locks_seen(const struct case_run *run, const struct seen *seen,
                         struct evidence *evidence);
+/* Each look at a secret against the looks at the same one before: did it lose its lock? */
+enum finding locks_as_before(const struct case_run *run, struct evidence *evidence);
 /* The worse of two findings: broken, unseen, refused, kept. */
 enum finding worse(enum finding a, enum finding b);
 

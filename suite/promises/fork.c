@@ -78,7 +78,7 @@ static enum finding judge(const struct case_run *run, struct evidence *evidence)
     if (finding == FINDING_KEPT)
         finding = contents_kept(run, evidence);
     if (finding == FINDING_KEPT)
-        finding = locks_kept(run, evidence);
+        finding = locks_as_before(run, evidence);
     if (finding == FINDING_KEPT)
         say(evidence,
             "absent or wiped in the child, by fork and raw clone; the parent's untouched");

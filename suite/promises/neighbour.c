@@ -3,7 +3,6 @@
 #include "suite/judge.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 static void plan(struct plan *p)
 {
@@ -18,32 +17,6 @@ static void plan(struct plan *p)
                   "free s0\n"
                   "check s2\ncheck s3\nlook s2\nlook s3\n"
                   "touch s2 inside write n-1\ntouch s3 inside write 0\n");
-}
-
-/* A look after a free, against the look at the same secret before. */
-static enum finding lock_lost(const struct case_run *run, struct evidence *evidence)
-{
-    uint64_t before[MODEL_SLOTS] = {0};
-    bool known[MODEL_SLOTS] = {false};
-    size_t at = 0;
-    for (const struct seen *seen; (seen = next_seen(run, SEEN_LOCKS, &at)) != NULL;) {
-        unsigned slot = seen->operation.slot;
-        if (!seen->good) {
-            say(evidence, "smaps could not be read");
-            return FINDING_UNSEEN;
-        }
-        if (known[slot] && seen->locks.lo_pages < before[slot]) {
-            enum finding finding = locks_seen(run, seen, evidence);
-            char rest[320];
-            (void)strncpy(rest, evidence->summary, sizeof rest - 1);
-            rest[sizeof rest - 1] = '\0';
-            say(evidence, "freeing another secret unlocked a live one: %.250s", rest);
-            return finding;
-        }
-        known[slot] = true;
-        before[slot] = seen->locks.lo_pages;
-    }
-    return FINDING_KEPT;
 }
 
 static enum finding access_lost(const struct case_run *run, struct evidence *evidence)
@@ -68,7 +41,7 @@ static enum finding judge(const struct case_run *run, struct evidence *evidence)
     if (finding == FINDING_KEPT)
         finding = access_lost(run, evidence);
     if (finding == FINDING_KEPT)
-        finding = lock_lost(run, evidence);
+        finding = locks_as_before(run, evidence);
     if (finding == FINDING_KEPT)
         say(evidence, "bytes, locks and access of the others are as they were");
     return finding;

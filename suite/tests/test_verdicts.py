@@ -112,13 +112,13 @@ def test_verify_stops_the_hand_made(strongroom):
 
 def test_unobserved_is_3_unless_allowed(strongroom):
     deny = {"STRONGROOM_DENY": "traps"}
-    asked = ["verify", GUARDED, "--only", "guard-after,neighbour"]
+    asked = ["verify", GUARDED, "--only", "guard-after,all-zero"]
     assert strongroom(*asked).status == 0
     run = strongroom(*asked, env=deny)
     assert run.status == 3
     assert "--allow-unobserved guard-after accepts that" in " ".join(run.out.split())
     assert strongroom(*asked, "--allow-unobserved", "guard-after", env=deny).status == 0
-    assert strongroom(*asked, "--allow-unobserved", "neighbour", env=deny).status == 3
+    assert strongroom(*asked, "--allow-unobserved", "all-zero", env=deny).status == 3
 
 
 # ---- as a plain user ----
