@@ -116,6 +116,7 @@ static void put_repeat(const struct terminal *to, const struct verdict_record *r
     if (record->repeat[0] == '\0')
         return;
     text_spaces(to, 6);
+    text_put(to, TONE_QUIET, "$ ", 0);
     text_line(to, TONE_QUIET, record->repeat);
 }
 

@@ -71,6 +71,7 @@ static void put_record(const struct terminal *to, struct columns columns,
     if (record->repeat[0] != '\0' &&
         (record->verdict == VERDICT_BROKEN || record->verdict == VERDICT_ERROR)) {
         text_spaces(to, indent);
+        text_put(to, TONE_QUIET, "$ ", 0);
         text_line(to, TONE_QUIET, record->repeat);
     }
 }
