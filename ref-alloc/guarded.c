@@ -87,9 +87,9 @@ static bool claim(struct span *span)
 
 const char *guarded_free(struct ref_alloc_heap *heap, struct span *span, void *secret)
 {
-    const char *message = guarded_check_pointer(span, secret);
-    if (message != NULL)
-        return message;
+    const char *message = NULL;
+    if (secret != place_of(span).start)
+        return REF_ALLOC_FATAL_BAD_POINTER;
     if (!claim(span))
         return REF_ALLOC_FATAL_DOUBLE_FREE;
     int saved = errno;

@@ -60,6 +60,12 @@ static _Noreturn void fatal(struct ref_alloc_heap *heap, const char *message)
     abort();
 }
 
+static inline void fatal_if(struct ref_alloc_heap *heap, const char *message)
+{
+    if (__builtin_expect(message != NULL, 0))
+        fatal(heap, message);
+}
+
 /* The span of a pointer that the caller says is a living secret. */
 static inline struct span *span_of(struct ref_alloc_heap *heap, const void *secret)
 {
@@ -117,10 +123,12 @@ static bool open_parts(struct ref_alloc_heap *heap)
 {
     struct pool_policy policy = policy_of(heap);
     packed_open(&heap->packed, heap->page_bytes, heap->config.without_canary);
+    if (!quota_prepare() || !open_forked(heap))
+        return false;
+    if (!os_random(&heap->canary_key, sizeof(heap->canary_key)))
+        return false;
     ANNOTATE_FILLED(&heap->canary_key, sizeof(heap->canary_key));
-    return quota_prepare() && open_forked(heap) &&
-           os_random(&heap->canary_key, sizeof(heap->canary_key)) &&
-           pool_open(&heap->pool, &policy, &heap->forked->quota, &heap->metadata) &&
+    return pool_open(&heap->pool, &policy, &heap->forked->quota, &heap->metadata) &&
            (!heap->config.secret_memory || os_has_secret_memory());
 }
 
@@ -218,8 +226,7 @@ static inline void *allocate(struct ref_alloc_heap *heap, size_t align_bytes, si
         !packed_request(&heap->packed, size_bytes, align_bytes, &request))
         return guarded_allocate(heap, size_bytes, align_bytes);
     void *secret = packed_allocate(heap, &request, &message);
-    if (__builtin_expect(message != NULL, 0))
-        fatal(heap, message);
+    fatal_if(heap, message);
     return secret;
 }
 
@@ -269,9 +276,7 @@ void ref_alloc_free(struct ref_alloc_heap *heap, void *secret)
     struct span *span = span_of(heap, secret);
     if (__builtin_expect(pool_is_inherited(&heap->pool, span), 0))
         return;
-    const char *message = free_in_span(heap, span, secret);
-    if (__builtin_expect(message != NULL, 0))
-        fatal(heap, message);
+    fatal_if(heap, free_in_span(heap, span, secret));
 }
 
 /* ---- what is known about a secret ---- */
@@ -333,27 +338,19 @@ static void *move(struct ref_alloc_heap *heap, struct span *span, void *secret,
                   size_t new_size_bytes)
 {
     size_t old_size_bytes, align_bytes;
-    const char *message = describe(heap, span, secret, &old_size_bytes, &align_bytes);
-    if (message != NULL)
-        fatal(heap, message);
+    fatal_if(heap, describe(heap, span, secret, &old_size_bytes, &align_bytes));
     void *fresh = allocate(heap, align_bytes, new_size_bytes);
     if (fresh == NULL)
         return NULL;
     memcpy(fresh, secret, old_size_bytes < new_size_bytes ? old_size_bytes : new_size_bytes);
-    message = free_in_span(heap, span, secret);
-    if (message != NULL) {
-        free_in_span(heap, pool_find(&heap->pool, fresh), fresh);
-        fatal(heap, message);
-    }
+    fatal_if(heap, free_in_span(heap, span, secret));
     return fresh;
 }
 
 static void *resize_guarded(struct ref_alloc_heap *heap, struct span *span, void *secret,
                             size_t new_size_bytes)
 {
-    const char *message = guarded_check_pointer(span, secret);
-    if (message != NULL)
-        fatal(heap, message);
+    fatal_if(heap, guarded_check_pointer(span, secret));
     if (span->access != OS_READ_WRITE) {
         errno = EACCES;
         return NULL;
@@ -369,9 +366,7 @@ static void *resize_packed(struct ref_alloc_heap *heap, struct span *span, void 
                            size_t new_size_bytes)
 {
     bool done = false;
-    const char *message = packed_resize(heap, span, secret, new_size_bytes, &done);
-    if (message != NULL)
-        fatal(heap, message);
+    fatal_if(heap, packed_resize(heap, span, secret, new_size_bytes, &done));
     return done ? secret : move(heap, span, secret, new_size_bytes);
 }
 

@@ -101,15 +101,12 @@ static bool is_zero(const unsigned char *start, size_t size_bytes)
 /* After the first slot of an empty slab was taken, or the last of a partial one. */
 static inline void list_after_take(struct packed_class *list, struct span *span, bool was_empty)
 {
-    bool full = span->slab.free_count == 0;
-    if (was_empty) {
-        if (list->empty == span)
-            list->empty = NULL;
-        if (!full)
-            queue_push(&list->partial, span);
-    } else if (full) {
+    if (was_empty)
+        queue_push(&list->partial, span); /* not full yet: a slab has two slots at least */
+    else if (span->slab.free_count == 0)
         queue_remove(&list->partial, span);
-    }
+    if (list->empty == span)
+        list->empty = NULL;
 }
 
 /* After a slot came back. A slab that became empty beside another empty one is surplus: true. */

@@ -30,14 +30,20 @@ static void push_locked(struct pool *pool, struct span_queue *queue, struct span
     lock_give(&pool->lists.lock);
 }
 
-static struct span *pop_locked(struct pool *pool, struct span_queue *queue)
+/* The oldest, if more than `keep` are there. */
+static struct span *pop_beyond(struct pool *pool, struct span_queue *queue, size_t keep)
 {
     lock_take(&pool->lists.lock);
-    struct span *span = queue_pop(queue);
+    struct span *span = queue->length > keep ? queue_pop(queue) : NULL;
     if (span != NULL)
         span_set_state(span, SPAN_TAKEN);
     lock_give(&pool->lists.lock);
     return span;
+}
+
+static struct span *pop_locked(struct pool *pool, struct span_queue *queue)
+{
+    return pop_beyond(pool, queue, 0);
 }
 
 static size_t length_of(struct pool *pool, const struct span_queue *queue)
@@ -138,10 +144,9 @@ static bool unbuild(const struct pool *pool, struct span *span)
 /* Long spans keep their addresses until as many others were freed as rest in quarantine, then go for good. */
 static void retire_long_spans(struct pool *pool)
 {
-    while (length_of(pool, &pool->lists.blank[0]) > pool->policy.quarantine_spans) {
-        struct span *span = pop_locked(pool, &pool->lists.blank[0]);
-        if (span == NULL)
-            return;
+    struct span *span;
+    while ((span = pop_beyond(pool, &pool->lists.blank[0], pool->policy.quarantine_spans)) !=
+           NULL) {
         struct chunk *chunk = span->chunk;
         directory_set(&pool->directory, chunk->base, NULL);
         ANNOTATE_OPEN(chunk->base, chunk->layout.size_bytes);
@@ -335,15 +340,8 @@ static bool grow(struct pool *pool, size_t pages, struct span **span)
 /* The oldest resting span of this length, if more than `rests` rest. */
 static struct span *take_rested(struct pool *pool, size_t pages, size_t rests)
 {
-    if (queue_index(pages) == 0)
-        return NULL;
-    struct span_queue *queue = &pool->lists.resting[pages];
-    lock_take(&pool->lists.lock);
-    struct span *span = queue->length > rests ? queue_pop(queue) : NULL;
-    if (span != NULL)
-        span_set_state(span, SPAN_TAKEN);
-    lock_give(&pool->lists.lock);
-    return span;
+    bool pooled = queue_index(pages) != 0;
+    return pooled ? pop_beyond(pool, &pool->lists.resting[pages], rests) : NULL;
 }
 
 static void put_to_rest(struct pool *pool, struct span *span)

@@ -33,11 +33,11 @@ static inline void queue_remove(struct span_queue *queue, struct span *span)
     queue->length--;
 }
 
+/* There is one. */
 static inline struct span *queue_pop(struct span_queue *queue)
 {
     struct span *span = queue->oldest;
-    if (span != NULL)
-        queue_remove(queue, span);
+    queue_remove(queue, span);
     return span;
 }
 

@@ -416,6 +416,7 @@ static void the_process_limit_is_kept(void **state)
         assert_int_equal(errno, ENOMEM);
         assert_int_equal(count, 6);
         assert_int_equal(locked_by(heap), 6 * PAGE);
+        assert_null(ref_alloc_allocate(heap, 7 * PAGE));
         /* The limit is read again at each growth. */
         assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &usual), 0);
         assert_non_null(secrets[6] = ref_alloc_allocate(heap, PAGE));

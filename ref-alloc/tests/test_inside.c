@@ -82,6 +82,26 @@ static void validate_sees_slabs(void **state)
     assert_true(ref_alloc_close(heap));
 }
 
+/* From the slot after the last one taken to the end, then from the start. */
+static void slots_are_taken_in_turn(void **state)
+{
+    (void)state;
+    unsigned char *secrets[85];
+    heap = open_heap((struct ref_alloc_config){0});
+    for (size_t i = 0; i < 85; i++)
+        secrets[i] = ref_alloc_allocate(heap, 32);
+    const size_t freed[] = {70, 3}, taken[] = {3, 70};
+    for (size_t i = 0; i < 2; i++)
+        ref_alloc_free(heap, secrets[freed[i]]);
+    for (size_t i = 0; i < 2 && PAGE == 4096; i++)
+        assert_ptr_equal(ref_alloc_allocate(heap, 32), secrets[taken[i]]);
+    ref_alloc_free(heap, secrets[5]);
+    if (PAGE == 4096)
+        assert_ptr_equal(ref_alloc_allocate(heap, 32), secrets[5]);
+    assert_true(ref_alloc_validate(heap));
+    assert_true(ref_alloc_close(heap));
+}
+
 static struct lock held_lock;
 static _Atomic bool done_waiting;
 
@@ -135,6 +155,7 @@ int main(void)
         cmocka_unit_test(validate_sees_the_pool),
         cmocka_unit_test(validate_sees_guarded_secrets),
         cmocka_unit_test(validate_sees_slabs),
+        cmocka_unit_test(slots_are_taken_in_turn),
         cmocka_unit_test(locks_wait),
         cmocka_unit_test(slots_are_shared_at_the_limit),
     };

@@ -66,6 +66,7 @@ static void free_inside(unsigned char *secret, size_t size_bytes)
         if (offsets[i] == 0 || offsets[i] > size_bytes)
             continue;
         assert_string_not_equal(fatal_of(FREE, heap, secret + offsets[i], 0), "");
+        assert_string_not_equal(fatal_of(USABLE_BYTES, heap, secret + offsets[i], 0), "");
         assert_true(all_bytes_are(secret, size_bytes, 0x41));
     }
     assert_fatal(FREE, heap, secret - 1, 0, REF_ALLOC_FATAL_BAD_POINTER);
