@@ -168,9 +168,12 @@ static struct seen_bytes look(const struct watch *watch, const char *where, int 
     return bytes;
 }
 
+/* What of a secret's place can hold secret bytes: a subject may well say yes to SIZE_MAX / 2, but no
+ * more than MODEL_FILL_MAX_BYTES are ever planted. */
 static uint64_t place_bytes(const struct watched_slot *slot)
 {
-    return slot->usable_bytes > slot->size_bytes ? slot->usable_bytes : slot->size_bytes;
+    uint64_t bytes = slot->usable_bytes > slot->size_bytes ? slot->usable_bytes : slot->size_bytes;
+    return bytes < MODEL_FILL_MAX_BYTES ? bytes : MODEL_FILL_MAX_BYTES;
 }
 
 /* How much of a secret's own place lies in the range looked at, what of it is not zero, and, for a

@@ -58,14 +58,20 @@ static void search_chunk(struct search *search, uint64_t address, size_t fresh_b
     search->sight.readable_bytes += fresh_bytes;
 }
 
-/* Is the page untouched, so that it reads as zero? Asking spares populating it by reading. */
-static bool page_untouched(int pagemap_fd, uint64_t page_number)
+#define ENTRIES_MAX 512u
+
+/* How many pages from this one on hold nothing: never touched, or not mapped. Asking spares
+ * populating them by reading, and makes a reservation of gigabytes quick to pass over. */
+static uint64_t empty_pages(int pagemap_fd, uint64_t page_number)
 {
-    uint64_t entry;
-    return pagemap_fd >= 0 &&
-           pread(pagemap_fd, &entry, sizeof entry, (off_t)(page_number * sizeof entry)) ==
-               (ssize_t)sizeof entry &&
-           (entry & PAGEMAP_POPULATED) == 0;
+    uint64_t entries[ENTRIES_MAX], empty = 0;
+    ssize_t got = pagemap_fd < 0 ? 0
+                                 : pread(pagemap_fd, entries, sizeof entries,
+                                         (off_t)(page_number * sizeof *entries));
+    uint64_t count = got > 0 ? (uint64_t)got / sizeof *entries : 0;
+    while (empty < count && (entries[empty] & PAGEMAP_POPULATED) == 0)
+        empty++;
+    return empty;
 }
 
 static size_t min_size(uint64_t a, uint64_t b)
@@ -82,24 +88,20 @@ struct sight target_search(const struct target *target, int mem_fd, int pagemap_
         return (struct sight){0};
     *search = (struct search){.secrets = secrets, .found = found, .arg = arg};
 
-    uint64_t end = address + size_bytes;
+    uint64_t page = target->page_bytes, end = address + size_bytes;
     while (address < end && !search->stopped) {
-        uint64_t in_page = address % target->page_bytes;
-        size_t to_page_end = min_size(end - address, target->page_bytes - in_page);
-        if (page_untouched(pagemap_fd, address / target->page_bytes)) {
+        uint64_t in_page = address % page, empty = empty_pages(pagemap_fd, address / page);
+        size_t got = 0;
+        if (empty == 0)
+            got = target_read(mem_fd, address, search->bytes + search->tail_bytes,
+                              min_size(end - address, CHUNK_BYTES - in_page));
+        if (got > 0) {
+            search_chunk(search, address, got);
+            address += got;
+        } else { /* nothing there */
             search->tail_bytes = 0;
-            address += to_page_end;
-            continue;
+            address += (empty > 0 ? empty : 1) * page - in_page;
         }
-        size_t got = target_read(mem_fd, address, search->bytes + search->tail_bytes,
-                                 min_size(end - address, CHUNK_BYTES - in_page % CHUNK_BYTES));
-        if (got == 0) { /* not mapped: nothing there */
-            search->tail_bytes = 0;
-            address += to_page_end;
-            continue;
-        }
-        search_chunk(search, address, got);
-        address += got;
     }
     struct sight sight = search->sight;
     free(search);

@@ -27,7 +27,7 @@ size_t target_read(int mem_fd, uint64_t address, void *out, size_t size_bytes);
 
 /* What a search through a range of memory came to. */
 struct sight {
-    uint64_t readable_bytes; /* pages that exist; those never touched count as readable and zero */
+    uint64_t readable_bytes; /* of pages that hold something */
     uint64_t nonzero_bytes;
 };
 

@@ -4,10 +4,35 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static void plan(struct plan *p)
 {
     plan_sweep(p, "privileged\nlimit 4*page\nopen\ncrowd n full\ncrowd-free first\n");
+    plan_sweep_as(p, "lowered",
+                  "privileged\nlimit 64*page\nopen\nalloc s0 n\nlimit 4*page\ncrowd n full\n");
+}
+
+/* The limit was lowered under a living secret: no more may be locked than it allows, or than already
+ * was. */
+static enum finding judge_lowered(const struct case_run *run, uint64_t locked, uint64_t allowed,
+                                  struct evidence *evidence)
+{
+    const struct seen *first = last_operation(run, MODEL_ALLOC);
+    if (first == NULL || first->event.outcome != MODEL_OK) {
+        (void)refused(run, evidence);
+        return FINDING_REFUSED;
+    }
+    uint64_t before = first->locked_bytes - run->baseline_locked_bytes;
+    if (locked <= allowed || locked <= before) {
+        say(evidence, "follows a limit that is lowered");
+        return FINDING_KEPT;
+    }
+    say(evidence,
+        "the limit was lowered to %" PRIu64 " bytes, and with CAP_IPC_LOCK the locked ones rose "
+        "from %" PRIu64 " to %" PRIu64,
+        allowed, before, locked);
+    return FINDING_BROKEN;
 }
 
 static enum finding judge(const struct case_run *run, struct evidence *evidence)
@@ -23,6 +48,8 @@ static enum finding judge(const struct case_run *run, struct evidence *evidence)
     uint64_t live = crowd->event.count * crowd->event.size_bytes;
     note_number(evidence, "limit_bytes_max", allowed);
     note_number(evidence, "vmlck_bytes_max", locked);
+    if (strncmp(run->label, "lowered", 7) == 0)
+        return judge_lowered(run, locked, allowed, evidence);
     if (locked > allowed || live > allowed) {
         say(evidence,
             "under a limit of %" PRIu64 " bytes, with CAP_IPC_LOCK, %" PRIu64
@@ -58,8 +85,10 @@ const struct promise promise_own_limit = {
     .statement =
         "Alloc says no at RLIMIT_MEMLOCK even with CAP_IPC_LOCK, where the kernel no longer "
         "does.",
-    .observed = "The case keeps CAP_IPC_LOCK and nothing else. Under a limit of 4 pages secrets of "
-                "each size are allocated until alloc says no; VmLck must not pass the limit.",
+    .observed =
+        "The case keeps CAP_IPC_LOCK and nothing else. Under a limit of 4 pages secrets of "
+        "each size are allocated until alloc says no; VmLck must not pass the limit. Nor may "
+        "it rise past a limit that is lowered while a secret lives.",
     .in_practice =
         "A service that runs as root, or in a privileged container, locks without bound: "
         "a leak of secrets becomes a machine without memory. Few libraries promise more.",
