@@ -326,7 +326,8 @@ bool ref_alloc_protect(struct ref_alloc_heap *heap, void *secret, enum ref_alloc
     if (span_protect(span, os_access[access]))
         return true;
     int saved = errno;
-    span_protect(span, before);
+    if (before != SPAN_ACCESS_UNKNOWN)
+        span_protect(span, before);
     errno = saved;
     return false;
 }

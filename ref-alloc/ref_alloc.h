@@ -174,7 +174,7 @@ REF_ALLOC_API size_t ref_alloc_usable_bytes(struct ref_alloc_heap *heap, const v
 /*
  * Sets what the processor allows on every page of a guarded secret.
  * false and errno: ENOTSUP for a packed secret; EINVAL for an unknown access or an inherited secret; what the
- * kernel answered to mprotect. The access is then unchanged. `fatal` BAD_POINTER.
+ * kernel answered to mprotect. The access is then unchanged, unless the kernel refused that, too. `fatal` BAD_POINTER.
  */
 REF_ALLOC_API bool ref_alloc_protect(struct ref_alloc_heap *heap, void *secret,
                                      enum ref_alloc_access access);

@@ -35,6 +35,13 @@ void __gcov_dump(void);
 
 #define PAGE ((size_t)sysconf(_SC_PAGESIZE))
 
+/* For what touches memory on purpose that a tool was told not to let anybody touch. */
+#if defined(__has_attribute) && __has_attribute(no_sanitize)
+#define UNSANITIZED __attribute__((noinline, no_sanitize("address"), unused))
+#else
+#define UNSANITIZED __attribute__((noinline, unused))
+#endif
+
 /* VmLck of this process in bytes, or SIZE_MAX where it can't be read. */
 static inline size_t locked_in_kernel(void)
 {
@@ -130,7 +137,7 @@ static inline void touched(int signal_number)
     siglongjmp(touch_exit, 1);
 }
 
-static inline bool traps(volatile unsigned char *at, bool write)
+static UNSANITIZED bool traps(volatile unsigned char *at, bool write)
 {
     struct sigaction old_segv, old_bus, action;
     memset(&action, 0, sizeof(action));
@@ -150,7 +157,13 @@ static inline bool traps(volatile unsigned char *at, bool write)
     return trapped;
 }
 
-static inline bool all_bytes_are(const unsigned char *start, size_t size_bytes, unsigned char value)
+static UNSANITIZED void damage(unsigned char *at)
+{
+    *at ^= 4;
+}
+
+static UNSANITIZED bool all_bytes_are(const unsigned char *start, size_t size_bytes,
+                                      unsigned char value)
 {
     for (size_t i = 0; i < size_bytes; i++)
         if (start[i] != value)

@@ -39,7 +39,7 @@ static bool fails_now(void)
     return once ? n == fault.nth : n >= fault.nth;
 }
 
-long __wrap_syscall(long number, ...)
+UNSANITIZED long __wrap_syscall(long number, ...)
 {
     long arguments[6];
     va_list list;

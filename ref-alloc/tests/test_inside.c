@@ -73,8 +73,14 @@ static void validate_sees_slabs(void **state)
     assert_seen(slab->free_words[0], slab->free_words[0] ^ 4);
     assert_seen(slab->slots[0].live, 0);
     assert_seen(slab->slots[0].size_bytes, 31);
-    assert_seen(packed_secret[40], packed_secret[40] ^ 1);
-    assert_seen(packed_secret[60], 1);
+    const size_t canary_at = 40, free_at = 60;
+    damage(packed_secret + canary_at);
+    assert_false(ref_alloc_validate(heap));
+    damage(packed_secret + canary_at);
+    damage(packed_secret + free_at);
+    assert_false(ref_alloc_validate(heap));
+    damage(packed_secret + free_at);
+    assert_true(ref_alloc_validate(heap));
     assert_seen(list->partial.oldest, NULL);
     assert_seen(list->empty, span_of(packed_secret));
     assert_seen(shard->live_secrets, 9);
