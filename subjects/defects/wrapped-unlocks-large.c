@@ -5,7 +5,7 @@
  * models: -
  * base: control-correct
  * must: locked
- * may: accounting fork honest-lock neighbour scale threads reopen no-swap zero-on-free
+ * may: accounting honest-lock neighbour scale threads reopen no-swap zero-on-free
  * fuzz: yes
  */
 #include <sys/mman.h>

@@ -75,4 +75,4 @@ def test_one_defect_alone_fails_the_gate():
         cwd=BUILD, capture_output=True, text=True,
     )
     assert done.returncode == 1, done.stdout + done.stderr
-    assert re.search(r"broken +guard-after", done.stdout)
+    assert re.search(r"broken +guard-after", done.stdout, re.IGNORECASE)
