@@ -5,7 +5,9 @@ import json
 import os
 import pathlib
 import pty
+import resource
 import select
+import signal
 import stat
 import struct
 import subprocess
@@ -286,10 +288,26 @@ def test_json_replaces_the_file_whole(tmp_path):
 
 
 def test_json_to_what_is_no_file_leaves_it_one(tmp_path):
-    done = strongroom("verify", "good", "--json", "/dev/null")
-    assert done.returncode == 0 and stat.S_ISCHR(os.stat("/dev/null").st_mode)
-    done = strongroom("verify", "good", "--json", "/dev/full")
-    assert done.returncode == 2 and "cannot write '/dev/full': No space left on device" in done.stderr
+    pipe = tmp_path / "pipe"  # not a device: a program that replaced it would have replaced /dev/null
+    os.mkfifo(pipe)
+    with subprocess.Popen(["timeout", "20", "cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
+        assert strongroom("verify", "good", "--json", pipe).returncode == 0
+        assert stat.S_ISFIFO(pipe.stat().st_mode)
+        assert json.loads(reader.stdout.read())["schema"] == "strongroom-result/1"
+
+
+def no_room():
+    """Files may not grow; writing says so instead of ending the process."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def test_json_that_does_not_fit_leaves_what_was_there(tmp_path):
+    path = tmp_path / "result.json"
+    path.write_text("old")
+    done = strongroom("verify", "good", "--json", path, preexec_fn=no_room)
+    assert (done.returncode, done.stderr) == (2, f"strongroom: cannot write '{path}': File too large\n")
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
 def test_json_that_cannot_be_written_is_found_out_first(tmp_path):
