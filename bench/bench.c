@@ -50,23 +50,33 @@ struct state {
     struct usage per_secret;
 };
 
+/* Of one pair: by the clock on the wall, and by what this thread had of the processor. Negative: it failed. */
+struct cost {
+    double wall_ns, cpu_ns;
+};
+
 struct thread {
     pthread_t id;
     const struct allocator *allocator;
     size_t size_bytes, live;
     void **secrets;
-    double ns_per_pair; /* negative: it failed */
+    struct cost cost;
     char why_not[80];
 };
 
 static pthread_barrier_t start_line, finish_line;
 static enum pattern current_pattern;
 
-static double now_ns(void)
+static double clock_ns(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static double now_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
 }
 
 /* ---- inside a worker ---- */
@@ -127,20 +137,21 @@ static bool pair_random(struct thread *thread, uint32_t *random)
     return true;
 }
 
-/* Works for so long. The time of one pair; -1 if it failed. */
-static double work_for(struct thread *thread, enum pattern pattern, double limit_ns)
+/* Works for so long. */
+static struct cost work_for(struct thread *thread, enum pattern pattern, double limit_ns)
 {
     uint32_t random = (uint32_t)(uintptr_t)thread ^ (uint32_t)(uint64_t)now_ns();
     size_t pairs = 0;
-    double start = now_ns(), elapsed;
+    double cpu_start = clock_ns(CLOCK_THREAD_CPUTIME_ID), start = now_ns(), elapsed;
     do {
         for (size_t i = 0; i < OPERATIONS_BETWEEN_CLOCKS; i++)
             if (!(pattern == SAME ? pair_same(thread) : pair_random(thread, &random)))
-                return -1;
+                return (struct cost){-1, -1};
         pairs += OPERATIONS_BETWEEN_CLOCKS;
         elapsed = now_ns() - start;
     } while (elapsed < limit_ns);
-    return elapsed / (double)pairs;
+    double cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_start;
+    return (struct cost){elapsed / (double)pairs, cpu / (double)pairs};
 }
 
 /* false: not all can live at once, or not within the time. */
@@ -176,7 +187,7 @@ static void *work(void *argument)
     for (;;) {
         pthread_barrier_wait(&start_line);
         work_for(thread, current_pattern, warm_up_ns);
-        thread->ns_per_pair = work_for(thread, current_pattern, burst_ns);
+        thread->cost = work_for(thread, current_pattern, burst_ns);
         pthread_barrier_wait(&finish_line);
     }
     return NULL;
@@ -246,18 +257,19 @@ static void set_up(struct thread *threads, size_t count, const struct need *need
     check_locked(threads, count, state);
 }
 
-static double one_burst(struct thread *threads, size_t count, enum pattern pattern)
+static struct cost one_burst(struct thread *threads, size_t count, enum pattern pattern)
 {
-    double sum = 0;
+    struct cost sum = {0, 0};
     current_pattern = pattern;
     pthread_barrier_wait(&start_line);
     pthread_barrier_wait(&finish_line);
     for (size_t t = 0; t < count; t++) {
-        if (threads[t].ns_per_pair < 0)
-            return -1;
-        sum += threads[t].ns_per_pair;
+        if (threads[t].cost.wall_ns < 0)
+            return threads[t].cost;
+        sum.wall_ns += threads[t].cost.wall_ns / (double)count;
+        sum.cpu_ns += threads[t].cost.cpu_ns / (double)count;
     }
-    return sum / (double)count;
+    return sum;
 }
 
 /* Commands: a pattern to run a burst of, or anything else to say at last whether all is still locked. */
@@ -275,8 +287,8 @@ static void worker(const struct allocator *allocator, const struct need *need, s
     if (write(out, &state, sizeof(state)) != (ssize_t)sizeof(state) || state.why_not[0] != '\0')
         _exit(0);
     while (read(in, &command, 1) == 1 && command < (char)PATTERNS) {
-        double ns = one_burst(threads, thread_count, (enum pattern)command);
-        if (write(out, &ns, sizeof(ns)) != (ssize_t)sizeof(ns))
+        struct cost cost = one_burst(threads, thread_count, (enum pattern)command);
+        if (write(out, &cost, sizeof(cost)) != (ssize_t)sizeof(cost))
             _exit(1);
     }
     check_locked(threads, thread_count, &state);
@@ -293,7 +305,7 @@ struct crew {
     int to, from;
     bool works;
     struct state state;
-    double samples[PATTERNS][MAX_ROUNDS];
+    double wall_ns[PATTERNS][MAX_ROUNDS], cpu_ns[PATTERNS][MAX_ROUNDS];
 };
 
 static void close_all_but(int keep_one, int keep_other)
@@ -330,12 +342,15 @@ static void hire(struct crew *crew, const struct allocator *allocator, const str
 static void let_work(struct crew *crew, enum pattern pattern, size_t round)
 {
     char command = (char)pattern;
-    double *sample = &crew->samples[pattern][round];
+    struct cost cost = {-1, -1};
     if (!crew->works)
         return;
     if (write(crew->to, &command, 1) == 1 &&
-        read(crew->from, sample, sizeof(*sample)) == (ssize_t)sizeof(*sample) && *sample >= 0)
+        read(crew->from, &cost, sizeof(cost)) == (ssize_t)sizeof(cost) && cost.wall_ns >= 0) {
+        crew->wall_ns[pattern][round] = cost.wall_ns;
+        crew->cpu_ns[pattern][round] = cost.cpu_ns;
         return;
+    }
     crew->works = false;
     snprintf(crew->state.why_not, sizeof(crew->state.why_not), "it failed during the work");
 }
@@ -360,16 +375,24 @@ static int compare_doubles(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+/* The quartiles of the rounds. */
+static void print_quartiles(double *samples)
+{
+    qsort(samples, rounds, sizeof(*samples), compare_doubles);
+    printf("\t%.1f\t%.1f\t%.1f", samples[rounds / 4], samples[rounds / 2],
+           samples[rounds - 1 - rounds / 4]);
+}
+
 static void print_row(struct crew *crew, const struct need *need, size_t threads,
                       enum pattern pattern)
 {
-    double *samples = crew->samples[pattern];
-    qsort(samples, rounds, sizeof(*samples), compare_doubles);
-    printf("time\t%s\t%zu\t%zu\t%zu\t%s\t%.1f\t%.1f\t%.1f\t%.0f\t%.0f\t%.2f\t%s\n",
-           crew->allocator->name, need->size_bytes, threads, need->live, pattern_names[pattern],
-           samples[rounds / 2], samples[rounds / 4], samples[rounds - 1 - rounds / 4],
-           crew->state.per_secret.locked_bytes, crew->state.per_secret.resident_bytes,
-           crew->state.per_secret.mappings, crew->state.why_not);
+    const struct usage *usage = &crew->state.per_secret;
+    printf("time\t%s\t%zu\t%zu\t%zu\t%s", crew->allocator->name, need->size_bytes, threads,
+           need->live, pattern_names[pattern]);
+    print_quartiles(crew->wall_ns[pattern]);
+    print_quartiles(crew->cpu_ns[pattern]);
+    printf("\t%.0f\t%.0f\t%.2f\t%s\n", usage->locked_bytes, usage->resident_bytes, usage->mappings,
+           crew->state.why_not);
 }
 
 static void compare_at(const struct need *need, size_t threads)
