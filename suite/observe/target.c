@@ -138,7 +138,7 @@ uint64_t target_capabilities(const struct target *target)
 
 struct mapping {
     uint64_t start, end;
-    bool locked;
+    bool locked, not_dumped;
     char head[80];  /* "7f..-7f.. rw-p ..." */
     char flags[56]; /* "rd wr mr mw me ac" */
 };
@@ -170,6 +170,7 @@ static bool mappings_walk(const struct target *target,
         } else if (strncmp(line, "VmFlags:", 8) == 0) {
             any = true;
             mapping.locked = strstr(line, " lo") != NULL;
+            mapping.not_dumped = strstr(line, " dd") != NULL;
             (void)snprintf(mapping.flags, sizeof mapping.flags, "%.*s",
                            (int)strcspn(line + 9, "\n"), line + 9);
             going = each(arg, &mapping);
@@ -186,16 +187,34 @@ struct lock_walk {
     struct target_locks *locks;
 };
 
-static void pages_unlocked(struct lock_walk *walk, uint64_t until, const char *head,
-                           const char *flags)
+static void page_note(uint64_t at, const struct mapping *mapping, uint64_t *first, char *map,
+                      size_t map_bytes)
 {
+    if (*first != 0)
+        return;
+    *first = at;
+    if (mapping == NULL)
+        (void)snprintf(map, map_bytes, "not mapped");
+    else
+        (void)snprintf(map, map_bytes, "%s VmFlags: %s", mapping->head, mapping->flags);
+}
+
+/* All pages up to until are of one mapping, or of none: NULL. */
+static void pages_judge(struct lock_walk *walk, uint64_t until, const struct mapping *mapping)
+{
+    struct target_locks *locks = walk->locks;
     if (walk->at >= until)
         return;
-    if (walk->locks->first_unlocked == 0) {
-        walk->locks->first_unlocked = walk->at;
-        (void)snprintf(walk->locks->map, sizeof walk->locks->map, "%s%s%s", head,
-                       flags[0] != '\0' ? " VmFlags: " : "", flags);
-    }
+    uint64_t pages = (until - walk->at) / walk->target->page_bytes;
+    if (mapping != NULL && mapping->locked)
+        locks->lo_pages += pages;
+    else
+        page_note(walk->at, mapping, &locks->first_unlocked, locks->map, sizeof locks->map);
+    if (mapping != NULL && mapping->not_dumped)
+        locks->dd_pages += pages;
+    else
+        page_note(walk->at, mapping, &locks->first_dumped, locks->dumped_map,
+                  sizeof locks->dumped_map);
     walk->at = until;
 }
 
@@ -204,15 +223,8 @@ static bool lock_mapping(void *arg, const struct mapping *mapping)
     struct lock_walk *walk = arg;
     if (mapping->end <= walk->at)
         return true;
-    uint64_t start = mapping->start < walk->end ? mapping->start : walk->end;
-    uint64_t end = mapping->end < walk->end ? mapping->end : walk->end;
-    pages_unlocked(walk, start, "not mapped", "");
-    if (mapping->locked && end > walk->at) {
-        walk->locks->lo_pages += (end - walk->at) / walk->target->page_bytes;
-        walk->at = end;
-    } else {
-        pages_unlocked(walk, end, mapping->head, mapping->flags);
-    }
+    pages_judge(walk, mapping->start < walk->end ? mapping->start : walk->end, NULL);
+    pages_judge(walk, mapping->end < walk->end ? mapping->end : walk->end, mapping);
     return walk->at < walk->end;
 }
 
@@ -228,7 +240,7 @@ bool target_locks(const struct target *target, uint64_t address, uint64_t size_b
     struct lock_walk walk = {.target = target, .at = start, .end = end, .locks = locks};
     if (!mappings_walk(target, lock_mapping, &walk))
         return false;
-    pages_unlocked(&walk, end, "not mapped", "");
+    pages_judge(&walk, end, NULL);
     return true;
 }
 
