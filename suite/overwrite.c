@@ -3,9 +3,9 @@
 #include "suite/overwrite.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 
+#include "suite/guard.h"
 #include "suite/misuse.h"
 
 static void overwrite_text(char *text, size_t text_bytes, const char *side, const char *count)
@@ -33,12 +33,6 @@ static uint64_t bytes_beyond(const struct seen *smash)
                          ? event->usable_bytes - event->size_bytes
                          : 0;
     return event->distance_bytes > slack ? event->distance_bytes - slack : 0;
-}
-
-static bool guard_trapped(const struct model_event *event)
-{
-    return event->outcome == MODEL_TRAPPED && event->signal == SIGSEGV &&
-           event->code == SEGV_ACCERR;
 }
 
 static enum finding judge_free(const struct seen *end, uint64_t beyond, struct evidence *evidence)

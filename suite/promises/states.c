@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* states: no access and read-only are enforced on every page, and can be taken back. */
-#include "suite/judge.h"
+#include "suite/freed.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -51,7 +51,7 @@ static void plan_size(struct plan *p, const struct model_size *n)
     add_touches(&text, "write", pages);
     add(&text, "protect s1 none\nprotect s1 read\ncheck s1\n");
     add_touches(&text, "write", 1);
-    add(&text, "free s1\ncheck s0\ncheck s2\n");
+    add(&text, "free s2\nfree s1\ncheck s0\n");
     (void)snprintf(label, sizeof label, "n=%s", model_size_print(*n, size, sizeof size));
     plan_case(p, label, text.bytes, n);
 }
@@ -122,16 +122,45 @@ static enum finding judge_touches(const struct case_run *run, struct evidence *e
     return FINDING_KEPT;
 }
 
+/* Was anything left of the slot's secret when it was freed? */
+static bool shows_when_freed(const struct case_run *run, unsigned slot)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        const struct seen *seen = &run->seen[i];
+        if ((seen->kind == SEEN_BYTES || seen->kind == SEEN_RELEASE) &&
+            seen->operation.code == MODEL_FREE && seen->operation.slot == slot &&
+            seen->bytes.dead_windows > 0)
+            return true;
+    }
+    return false;
+}
+
 static enum finding judge(const struct case_run *run, struct evidence *evidence)
 {
     if (refused(run, evidence))
         return FINDING_REFUSED;
+    note_number(evidence, "left_sum",
+                freed_looks(run, SEEN_BYTES) + freed_looks(run, SEEN_RELEASE));
+    note_number(evidence, "left_on_the_way_out_sum", freed_looks(run, SEEN_RELEASE));
     enum finding finding = judge_touches(run, evidence);
     if (finding == FINDING_KEPT)
         finding = contents_kept(run, evidence);
+    if (finding == FINDING_KEPT && shows_when_freed(run, 1) && !shows_when_freed(run, 2))
+        finding = freed_windows(run, evidence);
     if (finding == FINDING_KEPT)
         say(evidence, "enforced on every page, taken back, and the bytes kept");
     return finding;
+}
+
+/* What the leaking control leaves of a freed secret was seen, in place or when its pages went. */
+static bool controls(const struct evidence *positive, const struct evidence *negative, char *why,
+                     size_t why_bytes)
+{
+    (void)negative;
+    if (noted(positive, "left_on_the_way_out_sum", 0) > 0 && noted(positive, "left_sum", 0) > 0)
+        return true;
+    (void)snprintf(why, why_bytes, "what the leaking control leaves of a secret was not seen");
+    return false;
 }
 
 const struct promise promise_states = {
@@ -140,16 +169,18 @@ const struct promise promise_states = {
     .statement =
         "No access and read-only are enforced by the MMU on every page of a secret, and can "
         "be taken back with its bytes kept.",
-    .observed = "The middle one of three secrets of each size is made read-only, inaccessible and "
-                "writable again. In each state one byte on each of its pages, and its last one, is "
-                "read and written by the case itself; what is not allowed must trap, what is must "
-                "not. Its bytes and the others' are compared, and it is freed while read-only.",
+    .observed =
+        "The middle one of three secrets of each size is made read-only, inaccessible and "
+        "writable again. In each state one byte on each of its pages, and its last one, is "
+        "read and written by the case itself; what is not allowed must trap, what is must "
+        "not. Its bytes and the others' are compared; it is freed while read-only, and wiped if one that is writable is.",
     .in_practice =
         "mprotect of the requested length from the pointer's page on, which leaves out the "
         "last page; a count of nested states that comes out wrong; a state kept in a "
         "flag and not asked of the MMU; a free that crashes on a read-only secret.",
-    .observers = OBSERVE_TRAPS | OBSERVE_MEMORY,
+    .observers = OBSERVE_TRAPS | OBSERVE_MEMORY | OBSERVE_RELEASES,
     .entries = MODEL_ENTRY_PROTECT,
     .plan = plan,
     .judge = judge,
+    .controls = controls,
 };
