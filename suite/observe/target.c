@@ -11,6 +11,7 @@
 #define CHUNK_BYTES ((size_t)64 << 10)
 /* proc(5), /proc/pid/pagemap: bit 63 present, bit 62 swapped */
 #define PAGEMAP_POPULATED (UINT64_C(3) << 62)
+#define PAGEMAP_BLOCK 512u
 
 size_t target_read(int mem_fd, uint64_t address, void *out, size_t size_bytes)
 {
@@ -27,6 +28,31 @@ size_t target_read(int mem_fd, uint64_t address, void *out, size_t size_bytes)
 
 /* ---- search ---- */
 
+/* Entries of the pagemap, read a block at a time. */
+struct pagemap {
+    int fd; /* -1: unknown */
+    uint64_t first, count;
+    uint64_t entries[PAGEMAP_BLOCK];
+};
+
+/* How many pages from page_number on are known to be untouched, so that they read as zero? Asking
+ * spares populating them by reading. */
+static uint64_t pages_untouched(struct pagemap *map, uint64_t page_number)
+{
+    if (map->fd < 0)
+        return 0;
+    if (page_number < map->first || page_number - map->first >= map->count) {
+        ssize_t got = pread(map->fd, map->entries, sizeof map->entries,
+                            (off_t)(page_number * sizeof *map->entries));
+        map->first = page_number;
+        map->count = got > 0 ? (uint64_t)got / sizeof *map->entries : 0;
+    }
+    uint64_t i = page_number - map->first, start = i;
+    while (i < map->count && (map->entries[i] & PAGEMAP_POPULATED) == 0)
+        i++;
+    return i - start;
+}
+
 struct search {
     const struct secrets *secrets;
     target_found *found;
@@ -35,6 +61,7 @@ struct search {
     bool stopped;
     uint8_t bytes[SECRETS_WINDOW_BYTES - 1 + CHUNK_BYTES]; /* tail of the chunk before, chunk */
     size_t tail_bytes;
+    struct pagemap pagemap;
 };
 
 /* Searches tail + fresh bytes; address is that of the first fresh one. */
@@ -59,16 +86,6 @@ static void search_chunk(struct search *search, uint64_t address, size_t fresh_b
     search->sight.readable_bytes += fresh_bytes;
 }
 
-/* Is the page untouched, so that it reads as zero? Asking spares populating it by reading. */
-static bool page_untouched(int pagemap_fd, uint64_t page_number)
-{
-    uint64_t entry;
-    return pagemap_fd >= 0 &&
-           pread(pagemap_fd, &entry, sizeof entry, (off_t)(page_number * sizeof entry)) ==
-               (ssize_t)sizeof entry &&
-           (entry & PAGEMAP_POPULATED) == 0;
-}
-
 static size_t min_size(uint64_t a, uint64_t b)
 {
     return (size_t)(a < b ? a : b);
@@ -81,15 +98,23 @@ struct sight target_search(const struct target *target, int mem_fd, int pagemap_
     struct search *search = malloc(sizeof *search);
     if (search == NULL)
         return (struct sight){0};
-    *search = (struct search){.secrets = secrets, .found = found, .arg = arg};
+    search->secrets = secrets;
+    search->found = found;
+    search->arg = arg;
+    search->sight = (struct sight){0};
+    search->stopped = false;
+    search->tail_bytes = 0;
+    search->pagemap.fd = pagemap_fd;
+    search->pagemap.first = search->pagemap.count = 0;
 
     uint64_t end = address + size_bytes;
     while (address < end && !search->stopped) {
         uint64_t in_page = address % target->page_bytes;
         size_t to_page_end = min_size(end - address, target->page_bytes - in_page);
-        if (page_untouched(pagemap_fd, address / target->page_bytes)) {
+        uint64_t untouched = pages_untouched(&search->pagemap, address / target->page_bytes);
+        if (untouched > 0) {
             search->tail_bytes = 0;
-            address += to_page_end;
+            address += to_page_end + (untouched - 1) * target->page_bytes;
             continue;
         }
         size_t got = target_read(mem_fd, address, search->bytes + search->tail_bytes,
