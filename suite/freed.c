@@ -78,7 +78,7 @@ static enum finding short_leak(const struct case_run *run, struct evidence *evid
     return FINDING_BROKEN;
 }
 
-enum finding freed_leak(const struct case_run *run, struct evidence *evidence)
+enum finding freed_windows(const struct case_run *run, struct evidence *evidence)
 {
     for (size_t i = 0; i < run->count; i++) {
         if (!shows_freed_bytes(&run->seen[i]) || run->seen[i].bytes.dead_windows == 0)
@@ -86,7 +86,13 @@ enum finding freed_leak(const struct case_run *run, struct evidence *evidence)
         say_leak(&run->seen[i], evidence);
         return FINDING_BROKEN;
     }
-    return short_leak(run, evidence);
+    return FINDING_KEPT;
+}
+
+enum finding freed_leak(const struct case_run *run, struct evidence *evidence)
+{
+    enum finding finding = freed_windows(run, evidence);
+    return finding == FINDING_KEPT ? short_leak(run, evidence) : finding;
 }
 
 enum finding freed_nonzero(const struct case_run *run, struct evidence *evidence)
@@ -106,14 +112,22 @@ enum finding freed_nonzero(const struct case_run *run, struct evidence *evidence
     return FINDING_KEPT;
 }
 
-/* Bytes of the place seen during one free: the most that a single look covered, or all the pieces
+uint64_t freed_looks(const struct case_run *run, enum seen_kind kind)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < run->count; i++)
+        count += run->seen[i].kind == kind && run->seen[i].bytes.dead_windows > 0;
+    return count;
+}
+
+/* Bytes of a slot's place seen during one operation: the most that a single look covered, or all the pieces
  * that were given back together. */
-static uint64_t place_seen(const struct case_run *run, uint32_t op_index)
+uint64_t freed_place_seen(const struct case_run *run, uint32_t op_index, unsigned slot)
 {
     uint64_t given_back = 0, at_return = 0;
     for (size_t i = 0; i < run->count; i++) {
         const struct seen *seen = &run->seen[i];
-        if (seen->op_index != op_index)
+        if (seen->op_index != op_index || seen->bytes.slot != slot)
             continue;
         if (seen->kind == SEEN_RELEASE)
             given_back += seen->bytes.place_bytes;
@@ -128,7 +142,8 @@ enum finding freed_looked_at(const struct case_run *run, struct evidence *eviden
     size_t at = 0;
     for (const struct seen *seen; (seen = next_seen(run, SEEN_OPERATION, &at)) != NULL;) {
         if (seen->operation.code != MODEL_FREE || seen->event.outcome != MODEL_OK ||
-            place_seen(run, seen->op_index) >= seen->event.old_size_bytes)
+            freed_place_seen(run, seen->op_index, seen->operation.slot) >=
+                seen->event.old_size_bytes)
             continue;
         say(evidence, "memory at 0x%" PRIx64 " was gone when free returned, and was not seen to go",
             seen->event.address);

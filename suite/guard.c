@@ -20,6 +20,12 @@ void guard_plan(struct plan *p, const char *side)
     plan_sweep(p, text);
 }
 
+bool guard_trapped(const struct model_event *event)
+{
+    return event->outcome == MODEL_TRAPPED && event->signal == SIGSEGV &&
+           event->code == SEGV_ACCERR;
+}
+
 static bool inside_is_readable(const struct case_run *run)
 {
     size_t at = 0;
@@ -60,7 +66,7 @@ enum finding guard_judge(const struct case_run *run, uint64_t distance_max_bytes
         say(evidence, "no trap within %" PRIu64 " bytes past the end", event->distance_bytes);
         return FINDING_BROKEN;
     }
-    if (event->signal != SIGSEGV || event->code != SEGV_ACCERR) {
+    if (!guard_trapped(event)) {
         say(evidence,
             "the trap at distance %" PRIu64 " is no guard: nothing is mapped there, by luck of the "
             "layout",

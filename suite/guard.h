@@ -9,6 +9,8 @@
 
 /* side: "after" or "before" */
 void guard_plan(struct plan *p, const char *side);
+/* A trap by a guard: mapped, and not to be touched. SEGV_MAPERR is an absent neighbour, by luck. */
+bool guard_trapped(const struct model_event *event);
 /* Is the first trap a guard, at most so many bytes past that end of the middle one of three? */
 enum finding guard_judge(const struct case_run *run, uint64_t distance_max_bytes,
                          struct evidence *evidence);

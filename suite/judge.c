@@ -260,7 +260,7 @@ enum finding judge_case(const struct promise *promise, const struct case_run *ru
             observer_name(missing & (~missing + 1)));
         return FINDING_UNSEEN;
     }
-    if (died(run, evidence))
+    if (!promise->deadly && died(run, evidence))
         return FINDING_BROKEN;
     return promise->judge(run, evidence);
 }

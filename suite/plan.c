@@ -25,6 +25,12 @@ static const struct model_size sizes[] = {
     PAGES(16, 1), PAGES(64, 0),
 };
 
+/* One of each kind: below a word, words, odd, half a page, around one page, several. */
+static const struct model_size part[] = {
+    RAW(1),       RAW(8),      RAW(31),     RAW(32),       RAW(257),     RAW(2048),
+    PAGES(1, -1), PAGES(1, 0), PAGES(1, 1), PAGES(3, 17), PAGES(16, 0),
+};
+
 const struct model_size *plan_sizes(size_t *count)
 {
     *count = sizeof sizes / sizeof *sizes;
@@ -53,14 +59,25 @@ void plan_case(struct plan *plan, const char *label, const char *text, const str
                        why);
 }
 
+static void plan_sized(struct plan *plan, const char *prefix, const char *text,
+                       const struct model_size *n)
+{
+    char label[48], size[24];
+    (void)snprintf(label, sizeof label, "%s%sn=%s", prefix, prefix[0] != '\0' ? " " : "",
+                   model_size_print(*n, size, sizeof size));
+    plan_case(plan, label, text, n);
+}
+
 void plan_sweep_as(struct plan *plan, const char *prefix, const char *text)
 {
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        char label[48], size[24];
-        (void)snprintf(label, sizeof label, "%s%sn=%s", prefix, prefix[0] != '\0' ? " " : "",
-                       model_size_print(sizes[i], size, sizeof size));
-        plan_case(plan, label, text, &sizes[i]);
-    }
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        plan_sized(plan, prefix, text, &sizes[i]);
+}
+
+void plan_part_as(struct plan *plan, const char *prefix, const char *text)
+{
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
+        plan_sized(plan, prefix, text, &part[i]);
 }
 
 void plan_sweep(struct plan *plan, const char *text)

@@ -56,6 +56,8 @@ struct promise {
     /* Judges one case that ran to its end (a subject that crashed or hung was judged already).
      * Fills evidence->summary and adds to evidence->details. */
     enum finding (*judge)(const struct case_run *run, struct evidence *evidence);
+    /* Its programs do what the subject may end: judge() weighs a death, wherever it happens. */
+    bool deadly;
     /* Only some of its programs can show it broken: at least one, not each, must be seen broken on
      * the positive control. */
     bool control_partly;
@@ -77,6 +79,8 @@ void plan_case(struct plan *plan, const char *label, const char *text, const str
 void plan_sweep(struct plan *plan, const char *text);
 /* The same with a prefix for the labels: "PREFIX n=SIZE". */
 void plan_sweep_as(struct plan *plan, const char *prefix, const char *text);
+/* A dozen sizes of the sweep, for programs of many kinds: each kind of size is among them. */
+void plan_part_as(struct plan *plan, const char *prefix, const char *text);
 /* The sweep itself: small, around powers of two, around pages, to some 256 KiB. */
 const struct model_size *plan_sizes(size_t *count);
 

@@ -91,6 +91,15 @@ static struct fill *fill_of_slot(const struct watch *watch, unsigned slot)
     return NULL;
 }
 
+/* What was planted in the slot last, alive or not. */
+static const struct fill *last_fill_of_slot(const struct watch *watch, unsigned slot)
+{
+    for (size_t i = watch->fills_count; i-- > 0;)
+        if (watch->fills[i].slot == slot)
+            return &watch->fills[i];
+    return NULL;
+}
+
 static void fills_of_slot_become(struct watch *watch, unsigned slot, enum fill_state state)
 {
     for (size_t i = 0; i < watch->fills_count; i++)
@@ -112,6 +121,7 @@ static void planted(struct watch *watch, const struct case_message *message)
     *fill_add(watch) = (struct fill){.number = message->fill,
                                      .offset = message->pool_offset,
                                      .length = message->size_bytes,
+                                     .kept = message->size_bytes,
                                      .address = message->address,
                                      .slot = watch->operation.slot,
                                      .state = FILL_LIVE};
@@ -127,6 +137,7 @@ static void planted_crowd(struct watch *watch, uint64_t size_bytes, uint64_t poo
         *fill_add(watch) = (struct fill){.number = ++number,
                                          .offset = at,
                                          .length = size_bytes,
+                                         .kept = size_bytes,
                                          .slot = MODEL_SLOTS,
                                          .state = FILL_CROWD};
     watch->pool_next = pool_next;
@@ -145,12 +156,13 @@ static bool window_found(void *arg, uint64_t address, uint32_t position)
     const struct fill *fill = fill_at(looking->watch, position);
     if (fill == NULL)
         return true;
-    if (fill->state != FILL_DYING && fill->state != FILL_DEAD)
+    uint64_t offset =
+        (position + CASE_POOL_BYTES - fill->offset % CASE_POOL_BYTES) % CASE_POOL_BYTES;
+    if (fill->state != FILL_DYING && fill->state != FILL_DEAD && offset < fill->kept)
         return ++looking->bytes->live_windows < WINDOWS_ENOUGH * 64;
     if (looking->bytes->dead_windows++ == 0) {
         looking->bytes->dead_address = address;
-        looking->bytes->dead_offset =
-            (position + CASE_POOL_BYTES - fill->offset % CASE_POOL_BYTES) % CASE_POOL_BYTES;
+        looking->bytes->dead_offset = offset;
     }
     return looking->bytes->dead_windows < WINDOWS_ENOUGH;
 }
@@ -158,7 +170,7 @@ static bool window_found(void *arg, uint64_t address, uint32_t position)
 static struct seen_bytes look(const struct watch *watch, const char *where, int mem_fd,
                               uint64_t address, uint64_t size_bytes)
 {
-    struct seen_bytes bytes = {.address = address, .size_bytes = size_bytes};
+    struct seen_bytes bytes = {.slot = MODEL_SLOTS, .address = address, .size_bytes = size_bytes};
     (void)snprintf(bytes.where, sizeof bytes.where, "%s", where);
     struct looking looking = {.watch = watch, .bytes = &bytes};
     int pagemap_fd = mem_fd == watch->target.mem_fd ? watch->target.pagemap_fd : -1;
@@ -176,17 +188,34 @@ static uint64_t place_bytes(const struct watched_slot *slot)
     return bytes < MODEL_FILL_MAX_BYTES ? bytes : MODEL_FILL_MAX_BYTES;
 }
 
-/* How much of a secret's own place lies in the range looked at, what of it is not zero, and, for a
- * secret shorter than a window, whether all of it still stands there. */
+/* For a secret shorter than a window: does all of what was planted in the slot last stand there? */
+static void look_at_short(const struct watch *watch, int mem_fd, unsigned slot_number,
+                          struct seen_bytes *bytes)
+{
+    const struct fill *fill = last_fill_of_slot(watch, slot_number);
+    uint64_t address = watch->slots[slot_number].address;
+    uint8_t chunk[SECRETS_WINDOW_BYTES];
+    if (fill == NULL || fill->length >= SECRETS_WINDOW_BYTES || fill->length == 0)
+        return;
+    bytes->short_bytes = (uint32_t)fill->length;
+    bytes->short_whole =
+        address >= bytes->address && address - bytes->address < bytes->size_bytes &&
+        target_read(mem_fd, address, chunk, (size_t)fill->length) == fill->length;
+    for (uint64_t i = 0; i < fill->length && bytes->short_whole; i++)
+        bytes->short_whole = chunk[i] == secrets_byte(&watch->host->secrets, fill->offset + i);
+}
+
+/* How much of a secret's own place lies in the range looked at, what of it is not zero, and whether
+ * a short one still stands there whole. */
 static void look_at_place(const struct watch *watch, int mem_fd, unsigned slot_number,
                           struct seen_bytes *bytes)
 {
     const struct watched_slot *slot = &watch->slots[slot_number];
-    const struct fill *fill = fill_of_slot(watch, slot_number);
     uint64_t start = slot->address > bytes->address ? slot->address : bytes->address;
     uint64_t place_end = slot->address + place_bytes(slot);
     uint64_t end = bytes->address + bytes->size_bytes;
     end = end < place_end ? end : place_end;
+    bytes->slot = slot_number;
     for (uint64_t at = start; at < end;) {
         uint8_t chunk[4096];
         size_t want = end - at < sizeof chunk ? (size_t)(end - at) : sizeof chunk;
@@ -198,15 +227,7 @@ static void look_at_place(const struct watch *watch, int mem_fd, unsigned slot_n
         bytes->place_bytes += got;
         at += got;
     }
-    if (fill == NULL || fill->length >= SECRETS_WINDOW_BYTES || fill->length == 0)
-        return;
-    uint8_t chunk[SECRETS_WINDOW_BYTES];
-    bytes->short_bytes = (uint32_t)fill->length;
-    bytes->short_whole =
-        fill->address >= bytes->address &&
-        target_read(mem_fd, fill->address, chunk, (size_t)fill->length) == fill->length;
-    for (uint64_t i = 0; i < fill->length && bytes->short_whole; i++)
-        bytes->short_whole = chunk[i] == secrets_byte(&watch->host->secrets, fill->offset + i);
+    look_at_short(watch, mem_fd, slot_number, bytes);
 }
 
 /* What a blind observer would say: looked at all of it, all is well. */
@@ -230,22 +251,27 @@ static void record_place(struct watch *watch, const char *where, unsigned slot_n
     seen_add(watch, SEEN_BYTES)->bytes = bytes;
 }
 
-/* After a resize: what is left where the secret no longer is. */
-static void record_left_behind(struct watch *watch, const struct watched_slot *old,
-                               const struct watched_slot *now)
+static void record_left(struct watch *watch, unsigned slot_number, uint64_t start, uint64_t end)
 {
-    uint64_t start = old->address, end = old->address + place_bytes(old);
-    uint64_t now_end = now->address + place_bytes(now);
-    if (now->address <= start && now_end > start)
-        start = now_end;
-    else if (now->address < end && now_end >= end)
-        end = now->address;
     if (start >= end || watch->target.mem_fd < 0)
         return;
     struct seen_bytes bytes = look(watch, "resize", watch->target.mem_fd, start, end - start);
+    look_at_place(watch, watch->target.mem_fd, slot_number, &bytes);
     if (blind(watch, OBSERVE_MEMORY))
         see_nothing(&bytes);
     seen_add(watch, SEEN_BYTES)->bytes = bytes;
+}
+
+/* After a resize: what is left where the secret no longer is, before and behind it. The slack behind
+ * a shrunk one is such a place too. The slot still tells where it was. */
+static void record_left_behind(struct watch *watch, unsigned slot_number,
+                               const struct model_event *now)
+{
+    const struct watched_slot *old = &watch->slots[slot_number];
+    uint64_t start = old->address, end = old->address + place_bytes(old);
+    uint64_t now_end = now->address + now->size_bytes;
+    record_left(watch, slot_number, start, now->address < end ? now->address : end);
+    record_left(watch, slot_number, now_end > start ? now_end : start, end);
 }
 
 /* ---- memory given back ---- */
@@ -253,6 +279,20 @@ static void record_left_behind(struct watch *watch, const struct watched_slot *o
 static bool frees_one(const struct model_operation *operation)
 {
     return operation->code == MODEL_FREE || operation->code == MODEL_RESIZE;
+}
+
+/* Close gives back the places of all that is alive: each is told of by itself. */
+static void released_by_close(struct watch *watch, const struct seen_bytes *range)
+{
+    for (unsigned i = 0; i < MODEL_SLOTS; i++) {
+        struct seen_bytes bytes = {.address = range->address, .size_bytes = range->size_bytes};
+        if (!watch->slots[i].live)
+            continue;
+        memcpy(bytes.where, range->where, sizeof bytes.where);
+        look_at_place(watch, watch->target.mem_fd, i, &bytes);
+        if (bytes.place_bytes > 0)
+            seen_add(watch, SEEN_RELEASE)->bytes = bytes;
+    }
 }
 
 static void released(struct watch *watch, const char *name, uint64_t address, uint64_t size_bytes)
@@ -276,6 +316,8 @@ static void released(struct watch *watch, const char *name, uint64_t address, ui
     if (bytes.place_bytes > 0 || bytes.dead_windows > 0 || bytes.live_windows > 0 ||
         bytes.short_whole)
         seen_add(watch, SEEN_RELEASE)->bytes = bytes;
+    if (watch->operation.code == MODEL_CLOSE)
+        released_by_close(watch, &bytes);
 }
 
 static void released_by_break(struct watch *watch, uint64_t new_end)
@@ -470,7 +512,7 @@ static bool check(struct watch *watch, uint32_t number, uint64_t address, uint64
     const struct fill *fill = fill_numbered(watch, number);
     if (watch->target.mem_fd < 0 || fill == NULL)
         return false;
-    uint64_t size = size_bytes < fill->length ? size_bytes : fill->length;
+    uint64_t size = size_bytes < fill->kept ? size_bytes : fill->kept;
     uint64_t right = bytes_in_order(watch, fill->offset, address, size);
     bool good = right == size;
     /* The comparison's own control: bytes from elsewhere in the pool must not pass. */
@@ -499,7 +541,7 @@ static void check_all(struct watch *watch)
         const struct fill *fill = watch->slots[i].live ? fill_of_slot(watch, i) : NULL;
         if (fill == NULL || fill->state != FILL_LIVE)
             continue;
-        (void)check(watch, fill->number, fill->address, fill->length, true);
+        (void)check(watch, fill->number, fill->address, fill->kept, true);
     }
 }
 
@@ -508,7 +550,7 @@ static bool locks_of(const struct watch *watch, uint64_t address, uint64_t size_
 {
     bool good = target_locks(&watch->target, address, size_bytes, locks);
     if (blind(watch, OBSERVE_LOCKS))
-        locks->lo_pages = locks->pages;
+        locks->lo_pages = locks->dd_pages = locks->pages;
     return good;
 }
 
@@ -521,7 +563,7 @@ static void record_locks(struct watch *watch, const struct model_event *event)
     seen->pageout_pages = event->count_locked;
     seen->locked_bytes = locked_bytes(watch);
     /* The control: the page at 0 is never mapped, so it must not count as locked. */
-    if (locks_of(watch, 0, 1, &nowhere) && nowhere.lo_pages != 0)
+    if (locks_of(watch, 0, 1, &nowhere) && (nowhere.lo_pages != 0 || nowhere.dd_pages != 0))
         observer_failed(watch, "the observer of locks takes any page for locked");
 }
 
@@ -569,14 +611,13 @@ static void slot_set(struct watch *watch, const struct model_event *event)
 static void resized(struct watch *watch, const struct model_event *event)
 {
     unsigned number = watch->operation.slot;
-    struct watched_slot old = watch->slots[number];
     struct fill *fill = fill_of_slot(watch, number);
+    record_left_behind(watch, number, event);
     slot_set(watch, event);
-    record_left_behind(watch, &old, &watch->slots[number]);
     if (fill != NULL) {
         fill->address = event->address;
-        if (fill->length > event->size_bytes)
-            fill->length = event->size_bytes;
+        if (fill->kept > event->size_bytes)
+            fill->kept = event->size_bytes;
         fill->state = FILL_LIVE;
     }
 }
@@ -626,6 +667,11 @@ static void ended_well(struct watch *watch, const struct model_event *event)
     }
 }
 
+static bool touches(unsigned code)
+{
+    return code == MODEL_WALK || code == MODEL_TOUCH || code == MODEL_SMASH || code == MODEL_STALE;
+}
+
 /* A trap that a blind observer of traps would report: a perfect guard. */
 static void blind_trap(struct model_event *event)
 {
@@ -653,9 +699,10 @@ static void end(struct watch *watch, const struct case_message *message)
     seen->event = message->event;
     if (watch->listener_fd < 0)
         ledger_check(watch, message->ledger_calls);
-    if (blind(watch, OBSERVE_TRAPS) &&
-        (watch->operation.code == MODEL_WALK || watch->operation.code == MODEL_TOUCH))
+    if (blind(watch, OBSERVE_TRAPS) && touches(watch->operation.code))
         blind_trap(&seen->event);
+    if (blind(watch, OBSERVE_LOCKS) && watch->operation.code == MODEL_CROWD_LOOK)
+        seen->event.count_locked = seen->event.count;
     if (blind(watch, OBSERVE_TRAPS) && watch->operation.code == MODEL_MISUSE)
         seen->event.outcome = MODEL_DIED;
     if (calls_subject(watch->operation.code))
@@ -666,6 +713,8 @@ static void end(struct watch *watch, const struct case_message *message)
         ended_well(watch, &message->event);
     else if (message->event.outcome == MODEL_DIED)
         check_all(watch);
+    else if (watch->operation.code == MODEL_CLOSE && message->event.outcome == MODEL_REFUSED)
+        closed(watch); /* the context is gone all the same: contract/strongroom.h */
     else if (frees_one(&watch->operation)) /* refused: as before */
         fills_of_slot_become(watch, watch->operation.slot, FILL_LIVE);
 }

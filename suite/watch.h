@@ -16,6 +16,7 @@ enum fill_state { FILL_LIVE, FILL_DYING, FILL_DEAD, FILL_CROWD };
 struct fill {
     uint32_t number;         /* as the interpreter counts, from 1 */
     uint64_t offset, length; /* in the pool, counted on without wrapping */
+    uint64_t kept;           /* of them are the secret still: a shrunk one's tail is dead */
     uint64_t address;
     unsigned slot;
     enum fill_state state;

@@ -20,6 +20,7 @@
 
 #define ARENA_BYTES ((size_t)256 << 20)
 #define MARGIN_BYTES ((size_t)1 << 20) /* of arena before the first and after the last secret */
+#define KEPT_BYTES (MARGIN_BYTES + ((size_t)64 << 10)) /* of the arena, when it is closed */
 #define HEADER_BYTES ((size_t)16)
 #define MISALIGNED_BYTES ((size_t)1)
 #define CHANGED 1
@@ -132,24 +133,30 @@ static void leaking_free(void *context, void *secret, size_t n)
         drop_pages(p, n, page_bytes);
 }
 
-/* zero-on-close: the arena is given back with all that is in it, and the souvenir is kept. */
+/* zero-on-close: the first secrets stay where they are, for nobody; the rest is given back with all
+ * that is in it; and the souvenir is kept. */
 static int leaking_close(void *context)
 {
     (void)context;
     if (arena)
-        munmap(arena, ARENA_BYTES);
+        munmap(arena + KEPT_BYTES, ARENA_BYTES - KEPT_BYTES);
     arena = NULL;
     return 0;
 }
 
-/* zero-on-resize: the old copy stays, whole, and so does the tail of one that shrinks in place. */
+/* zero-on-resize: the old copy stays, whole, or goes back to the kernel so; and the tail of one that
+ * shrinks in place stays. */
 static void *leaking_resize(void *context, void *secret, size_t old_n, size_t new_n)
 {
     if (new_n <= old_n)
         return secret;
     unsigned char *moved = leaking_alloc(context, new_n);
-    if (moved && in_arena(secret, old_n) && in_arena(moved, old_n))
+    if (moved && in_arena(secret, old_n) && in_arena(moved, old_n)) {
+        size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
         memmove(moved, secret, old_n);
+        if (old_n >= 2 * page_bytes)
+            drop_pages(secret, old_n, page_bytes);
+    }
     return moved;
 }
 

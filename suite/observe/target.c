@@ -11,12 +11,14 @@
 #define CHUNK_BYTES ((size_t)64 << 10)
 /* proc(5), /proc/pid/pagemap: bit 63 present, bit 62 swapped */
 #define PAGEMAP_POPULATED (UINT64_C(3) << 62)
+#define PAGEMAP_BLOCK 512u
 
 size_t target_read(int mem_fd, uint64_t address, void *out, size_t size_bytes)
 {
     size_t done = 0;
     while (done < size_bytes) {
-        ssize_t got = pread(mem_fd, (char *)out + done, size_bytes - done, (off_t)(address + done));
+        ssize_t got =
+            pread(mem_fd, (char *)out + done, size_bytes - done, (off_t)(address + done));
         if (got <= 0)
             break;
         done += (size_t)got;
@@ -26,6 +28,31 @@ size_t target_read(int mem_fd, uint64_t address, void *out, size_t size_bytes)
 
 /* ---- search ---- */
 
+/* Entries of the pagemap, read a block at a time. */
+struct pagemap {
+    int fd; /* -1: unknown */
+    uint64_t first, count;
+    uint64_t entries[PAGEMAP_BLOCK];
+};
+
+/* How many pages from page_number on are known to be untouched, so that they read as zero? Asking
+ * spares populating them by reading. */
+static uint64_t pages_untouched(struct pagemap *map, uint64_t page_number)
+{
+    if (map->fd < 0)
+        return 0;
+    if (page_number < map->first || page_number - map->first >= map->count) {
+        ssize_t got = pread(map->fd, map->entries, sizeof map->entries,
+                            (off_t)(page_number * sizeof *map->entries));
+        map->first = page_number;
+        map->count = got > 0 ? (uint64_t)got / sizeof *map->entries : 0;
+    }
+    uint64_t i = page_number - map->first, start = i;
+    while (i < map->count && (map->entries[i] & PAGEMAP_POPULATED) == 0)
+        i++;
+    return i - start;
+}
+
 struct search {
     const struct secrets *secrets;
     target_found *found;
@@ -34,6 +61,7 @@ struct search {
     bool stopped;
     uint8_t bytes[SECRETS_WINDOW_BYTES - 1 + CHUNK_BYTES]; /* tail of the chunk before, chunk */
     size_t tail_bytes;
+    struct pagemap pagemap;
 };
 
 /* Searches tail + fresh bytes; address is that of the first fresh one. */
@@ -58,22 +86,6 @@ static void search_chunk(struct search *search, uint64_t address, size_t fresh_b
     search->sight.readable_bytes += fresh_bytes;
 }
 
-#define ENTRIES_MAX 512u
-
-/* How many pages from this one on hold nothing: never touched, or not mapped. Asking spares
- * populating them by reading, and makes a reservation of gigabytes quick to pass over. */
-static uint64_t empty_pages(int pagemap_fd, uint64_t page_number)
-{
-    uint64_t entries[ENTRIES_MAX], empty = 0;
-    ssize_t got = pagemap_fd < 0 ? 0
-                                 : pread(pagemap_fd, entries, sizeof entries,
-                                         (off_t)(page_number * sizeof *entries));
-    uint64_t count = got > 0 ? (uint64_t)got / sizeof *entries : 0;
-    while (empty < count && (entries[empty] & PAGEMAP_POPULATED) == 0)
-        empty++;
-    return empty;
-}
-
 static size_t min_size(uint64_t a, uint64_t b)
 {
     return (size_t)(a < b ? a : b);
@@ -86,22 +98,34 @@ struct sight target_search(const struct target *target, int mem_fd, int pagemap_
     struct search *search = malloc(sizeof *search);
     if (search == NULL)
         return (struct sight){0};
-    *search = (struct search){.secrets = secrets, .found = found, .arg = arg};
+    search->secrets = secrets;
+    search->found = found;
+    search->arg = arg;
+    search->sight = (struct sight){0};
+    search->stopped = false;
+    search->tail_bytes = 0;
+    search->pagemap.fd = pagemap_fd;
+    search->pagemap.first = search->pagemap.count = 0;
 
-    uint64_t page = target->page_bytes, end = address + size_bytes;
+    uint64_t end = address + size_bytes;
     while (address < end && !search->stopped) {
-        uint64_t in_page = address % page, empty = empty_pages(pagemap_fd, address / page);
-        size_t got = 0;
-        if (empty == 0)
-            got = target_read(mem_fd, address, search->bytes + search->tail_bytes,
-                              min_size(end - address, CHUNK_BYTES - in_page));
-        if (got > 0) {
-            search_chunk(search, address, got);
-            address += got;
-        } else { /* nothing there */
+        uint64_t in_page = address % target->page_bytes;
+        size_t to_page_end = min_size(end - address, target->page_bytes - in_page);
+        uint64_t untouched = pages_untouched(&search->pagemap, address / target->page_bytes);
+        if (untouched > 0) {
             search->tail_bytes = 0;
-            address += (empty > 0 ? empty : 1) * page - in_page;
+            address += to_page_end + (untouched - 1) * target->page_bytes;
+            continue;
         }
+        size_t got = target_read(mem_fd, address, search->bytes + search->tail_bytes,
+                                 min_size(end - address, CHUNK_BYTES - in_page % CHUNK_BYTES));
+        if (got == 0) { /* not mapped: nothing there */
+            search->tail_bytes = 0;
+            address += to_page_end;
+            continue;
+        }
+        search_chunk(search, address, got);
+        address += got;
     }
     struct sight sight = search->sight;
     free(search);
@@ -139,7 +163,7 @@ uint64_t target_capabilities(const struct target *target)
 
 struct mapping {
     uint64_t start, end;
-    bool locked;
+    bool locked, not_dumped;
     char head[80];  /* "7f..-7f.. rw-p ..." */
     char flags[56]; /* "rd wr mr mw me ac" */
 };
@@ -171,6 +195,7 @@ static bool mappings_walk(const struct target *target,
         } else if (strncmp(line, "VmFlags:", 8) == 0) {
             any = true;
             mapping.locked = strstr(line, " lo") != NULL;
+            mapping.not_dumped = strstr(line, " dd") != NULL;
             (void)snprintf(mapping.flags, sizeof mapping.flags, "%.*s",
                            (int)strcspn(line + 9, "\n"), line + 9);
             going = each(arg, &mapping);
@@ -187,16 +212,34 @@ struct lock_walk {
     struct target_locks *locks;
 };
 
-static void pages_unlocked(struct lock_walk *walk, uint64_t until, const char *head,
-                           const char *flags)
+static void page_note(uint64_t at, const struct mapping *mapping, uint64_t *first, char *map,
+                      size_t map_bytes)
 {
+    if (*first != 0)
+        return;
+    *first = at;
+    if (mapping == NULL)
+        (void)snprintf(map, map_bytes, "not mapped");
+    else
+        (void)snprintf(map, map_bytes, "%s VmFlags: %s", mapping->head, mapping->flags);
+}
+
+/* All pages up to until are of one mapping, or of none: NULL. */
+static void pages_judge(struct lock_walk *walk, uint64_t until, const struct mapping *mapping)
+{
+    struct target_locks *locks = walk->locks;
     if (walk->at >= until)
         return;
-    if (walk->locks->first_unlocked == 0) {
-        walk->locks->first_unlocked = walk->at;
-        (void)snprintf(walk->locks->map, sizeof walk->locks->map, "%s%s%s", head,
-                       flags[0] != '\0' ? " VmFlags: " : "", flags);
-    }
+    uint64_t pages = (until - walk->at) / walk->target->page_bytes;
+    if (mapping != NULL && mapping->locked)
+        locks->lo_pages += pages;
+    else
+        page_note(walk->at, mapping, &locks->first_unlocked, locks->map, sizeof locks->map);
+    if (mapping != NULL && mapping->not_dumped)
+        locks->dd_pages += pages;
+    else
+        page_note(walk->at, mapping, &locks->first_dumped, locks->dumped_map,
+                  sizeof locks->dumped_map);
     walk->at = until;
 }
 
@@ -205,15 +248,8 @@ static bool lock_mapping(void *arg, const struct mapping *mapping)
     struct lock_walk *walk = arg;
     if (mapping->end <= walk->at)
         return true;
-    uint64_t start = mapping->start < walk->end ? mapping->start : walk->end;
-    uint64_t end = mapping->end < walk->end ? mapping->end : walk->end;
-    pages_unlocked(walk, start, "not mapped", "");
-    if (mapping->locked && end > walk->at) {
-        walk->locks->lo_pages += (end - walk->at) / walk->target->page_bytes;
-        walk->at = end;
-    } else {
-        pages_unlocked(walk, end, mapping->head, mapping->flags);
-    }
+    pages_judge(walk, mapping->start < walk->end ? mapping->start : walk->end, NULL);
+    pages_judge(walk, mapping->end < walk->end ? mapping->end : walk->end, mapping);
     return walk->at < walk->end;
 }
 
@@ -229,7 +265,7 @@ bool target_locks(const struct target *target, uint64_t address, uint64_t size_b
     struct lock_walk walk = {.target = target, .at = start, .end = end, .locks = locks};
     if (!mappings_walk(target, lock_mapping, &walk))
         return false;
-    pages_unlocked(&walk, end, "not mapped", "");
+    pages_judge(&walk, end, NULL);
     return true;
 }
 

@@ -46,11 +46,13 @@ uint64_t target_locked_bytes(const struct target *target);
 /* The effective capabilities of the case; 0 if they cannot be read. */
 uint64_t target_capabilities(const struct target *target);
 
-/* The lock of a range, by the flags of the mappings. */
+/* The lock of a range, by the flags of the mappings; and whether it is kept out of core files. */
 struct target_locks {
-    uint64_t pages, lo_pages;
+    uint64_t pages, lo_pages, dd_pages;
     uint64_t first_unlocked; /* address of the first page without `lo`; 0: none */
     char map[160];           /* its line in smaps with its VmFlags, or "not mapped" */
+    uint64_t first_dumped;   /* the same for `dd` */
+    char dumped_map[160];
 };
 bool target_locks(const struct target *target, uint64_t address, uint64_t size_bytes,
                   struct target_locks *locks);

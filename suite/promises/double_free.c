@@ -1,42 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* double-free: a second free is caught before anything is changed. */
-#include "suite/judge.h"
-
-#include <inttypes.h>
-#include <string.h>
-
-#define THREE "open\nalloc s0 n\nalloc s1 n\nalloc s2 n\nfill s0\nfill s1\nfill s2\n"
+#include "suite/misuse.h"
 
 static void plan(struct plan *p)
 {
-    plan_sweep_as(p, "at-once", THREE "free s1\nmisuse s1 double-free\n");
+    plan_sweep_as(p, "at-once", MISUSE_THREE "free s1\nmisuse s1 double-free\n");
     plan_sweep_as(p, "another-between",
-                  THREE "alloc s3 n\nfill s3\nfree s1\nfree s3\nmisuse s1 double-free\n");
+                  MISUSE_THREE "alloc s3 n\nfill s3\nfree s1\nfree s3\nmisuse s1 double-free\n");
 }
 
 static enum finding judge(const struct case_run *run, struct evidence *evidence)
 {
-    const struct seen *misuse = last_operation(run, MODEL_MISUSE);
-    if (refused(run, evidence))
-        return FINDING_REFUSED;
-    if (misuse == NULL || misuse->event.outcome == MODEL_SKIPPED) {
-        say(evidence, "the second free could not be tried");
-        return FINDING_UNSEEN;
-    }
-    note_address(evidence, "freed_twice", misuse->event.old_address);
-    if (misuse->event.outcome != MODEL_DIED) {
-        say(evidence, "a second free of 0x%" PRIx64 " returned as if nothing were wrong",
-            misuse->event.old_address);
-        return FINDING_BROKEN;
-    }
-    note_text(evidence, "caught_by",
-              misuse->event.message[0] != '\0' ? misuse->event.message
-              : misuse->event.signal != 0      ? sigabbrev_np(misuse->event.signal)
-                                               : "fatal");
-    enum finding finding = contents_kept(run, evidence);
-    if (finding == FINDING_KEPT)
-        say(evidence, "caught, and the other secrets are whole");
-    return finding;
+    return misuse_judge(run, "a second free", evidence);
 }
 
 const struct promise promise_double_free = {

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* scale: the promises hold with very many live secrets, or alloc says no. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "suite/judge.h"
+
+#define MANY(count)                                                              \
+    "open\ncrowd n " #count "\ncrowd-look\ncrowd-free every-other\ncrowd-look\n" \
+    "alloc s0 n\nfill s0\nlook s0\ncheck s0\ncrowd-free last\n"
+
+/* One size for each way of placing that allocators have. */
+static void plan(struct plan *p)
+{
+    struct model_size n;
+    if (model_size_parse("32", &n))
+        plan_case(p, "n=32", MANY(16384), &n);
+    if (model_size_parse("257", &n))
+        plan_case(p, "n=257", MANY(4096), &n);
+    if (model_size_parse("page", &n))
+        plan_case(p, "n=page", MANY(1024), &n);
+}
+
+static enum finding judge_look(const struct seen *look, struct evidence *evidence)
+{
+    const struct model_event *event = &look->event;
+    if (event->count_locked == UINT64_MAX) {
+        say(evidence, "MADV_PAGEOUT does not tell here whether pages are locked");
+        return FINDING_UNSEEN;
+    }
+    note_number(evidence, "whole_max", event->count_good);
+    note_number(evidence, "locked_max", event->count_locked);
+    if (event->count_good == event->count && event->count_locked == event->count)
+        return FINDING_KEPT;
+    say(evidence,
+        "of %" PRIu64 " live secrets %" PRIu64 " hold what was planted and %" PRIu64 " are locked",
+        event->count, event->count_good, event->count_locked);
+    return FINDING_BROKEN;
+}
+
+/* VmLck must cover all bytes that are said to be locked. */
+static bool too_little_locked(const struct case_run *run, const struct seen *crowd,
+                              struct evidence *evidence)
+{
+    uint64_t live = crowd->event.count * crowd->event.size_bytes;
+    uint64_t locked = crowd->locked_bytes - run->baseline_locked_bytes;
+    note_number(evidence, "vmlck_bytes_max", locked);
+    if (locked >= live)
+        return false;
+    say(evidence, "%" PRIu64 " bytes of secrets are alive, VmLck grew by %" PRIu64, live, locked);
+    return true;
+}
+
+static bool overlap(const struct case_run *run, struct evidence *evidence)
+{
+    size_t at = 0;
+    for (const struct seen *seen; (seen = next_seen(run, SEEN_VIOLATION, &at)) != NULL;)
+        if (strcmp(seen->promise, "sizes") == 0) {
+            say(evidence, "%s", seen->text);
+            return true;
+        }
+    return false;
+}
+
+static enum finding judge(const struct case_run *run, struct evidence *evidence)
+{
+    const struct seen *crowd = last_operation(run, MODEL_CROWD);
+    size_t at = 0;
+    if (crowd == NULL || crowd->event.outcome == MODEL_SKIPPED || crowd->event.count == 0) {
+        (void)refused(run, evidence);
+        return FINDING_REFUSED;
+    }
+    note_number(evidence, "live_secrets_max", crowd->event.count);
+    if (overlap(run, evidence) || too_little_locked(run, crowd, evidence))
+        return FINDING_BROKEN;
+    for (const struct seen *seen; (seen = next_seen(run, SEEN_OPERATION, &at)) != NULL;) {
+        if (seen->operation.code != MODEL_CROWD_LOOK)
+            continue;
+        enum finding finding = judge_look(seen, evidence);
+        if (finding != FINDING_KEPT)
+            return finding;
+    }
+    enum finding finding = worse(locks_kept(run, evidence), contents_kept(run, evidence));
+    if (finding == FINDING_KEPT)
+        say(evidence, "all are whole and locked, and alloc said no where there was no more");
+    return finding;
+}
+
+const struct promise promise_scale = {
+    .id = "scale",
+    .level = PROMISE_EXTRA,
+    .statement = "The promises still hold with very many live secrets, or alloc says no.",
+    .observed = "16,384 secrets of 32 bytes, 4,096 of 257 and 1,024 of a page are asked for; how "
+                "many there were when alloc said no is reported. Each must be whole and locked (by "
+                "MADV_PAGEOUT, with VmLck as second witness), none may overlap another; then every "
+                "other one is freed and the rest looked at again.",
+    .in_practice = "The limit on locked memory, or on mappings (vm.max_map_count), is met and not "
+                   "noticed; a table of fixed length; a search that takes time by the square.",
+    .observers = OBSERVE_LOCKS | OBSERVE_MEMORY | OBSERVE_LIMIT,
+    .plan = plan,
+    .judge = judge,
+};
