@@ -17,8 +17,7 @@ size_t target_read(int mem_fd, uint64_t address, void *out, size_t size_bytes)
 {
     size_t done = 0;
     while (done < size_bytes) {
-        ssize_t got =
-            pread(mem_fd, (char *)out + done, size_bytes - done, (off_t)(address + done));
+        ssize_t got = pread(mem_fd, (char *)out + done, size_bytes - done, (off_t)(address + done));
         if (got <= 0)
             break;
         done += (size_t)got;

@@ -39,9 +39,11 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *text, const c
 static void add_fault(struct text *text, const char *call, unsigned nth, const char *error,
                       const char *on)
 {
+    const char *child = strcmp(call, "madvise") == 0 ? "fork raw\n" : "";
     add(text, "fail %s %u %s%s\n", call, nth, error, on);
     add(text,
-        "alloc s1 n\nlook s1\nfill s1\nwalk s1 after page\nresize s1 2*n\ncheck s1\nfree s1\n");
+        "alloc s1 n\nlook s1\nfill s1\nwalk s1 after page\n%sresize s1 2*n\ncheck s1\nfree s1\n",
+        child);
     add(text, "heal\ncheck s0\nalloc s2 n\nlook s2\nfill s2\nfree s2\n");
 }
 
@@ -86,7 +88,7 @@ static void plan_open(struct plan *p, size_t kind)
 
 static void plan(struct plan *p)
 {
-    static const char *const sizes[] = {"32", "page", "page+1"};
+    static const char *const sizes[] = {"256", "page", "page+1"};
     for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
             struct model_size n;
@@ -178,6 +180,33 @@ static bool guard_lost(const struct case_run *run, struct evidence *evidence)
     return true;
 }
 
+/* Advices are refused too: what keeps a secret out of core files and children, where claimed. */
+static bool advice_lost(const struct case_run *run, struct evidence *evidence)
+{
+    const struct seen *dumped = NULL, *inherited = NULL;
+    uint64_t dumped_looks = 0, children = 0;
+    for (size_t i = 0; i < run->count; i++) {
+        const struct seen *seen = &run->seen[i];
+        bool reads = seen->kind == SEEN_CHILD && seen->bytes.live_windows > 0;
+        bool dumps = seen->kind == SEEN_LOCKS && seen->good && seen->locks.first_dumped != 0;
+        dumped = dumps && dumped == NULL ? seen : dumped;
+        inherited = reads && inherited == NULL ? seen : inherited;
+        dumped_looks += dumps;
+        children += reads;
+    }
+    note_number(evidence, "dumped_sum", dumped_looks);
+    note_number(evidence, "children_that_read_sum", children);
+    dumped = variant_claims(run->variant, "no-dump") ? dumped : NULL;
+    inherited = variant_claims(run->variant, "fork") ? inherited : NULL;
+    if (dumped != NULL)
+        say(evidence, "%s, and the secret at 0x%" PRIx64 " would be dumped: %s",
+            fault_before(run, dumped->op_index), dumped->event.address, dumped->locks.dumped_map);
+    else if (inherited != NULL)
+        say(evidence, "%s, and a child reads the secret at 0x%" PRIx64,
+            fault_before(run, inherited->op_index), inherited->bytes.address);
+    return dumped != NULL || inherited != NULL;
+}
+
 static bool refused_badly(const struct case_run *run, struct evidence *evidence)
 {
     size_t at = 0;
@@ -192,7 +221,8 @@ static bool refused_badly(const struct case_run *run, struct evidence *evidence)
 /* Memory, locks and guards while faults strike. */
 static enum finding weaker(const struct case_run *run, struct evidence *evidence)
 {
-    enum finding finding = guard_lost(run, evidence) ? FINDING_BROKEN : locks_kept(run, evidence);
+    bool guardless = guard_lost(run, evidence), adviceless = advice_lost(run, evidence);
+    enum finding finding = guardless || adviceless ? FINDING_BROKEN : locks_kept(run, evidence);
     if (finding == FINDING_KEPT)
         finding = contents_kept(run, evidence);
     if (finding == FINDING_KEPT)
@@ -254,6 +284,8 @@ static bool controls(const struct evidence *positive, const struct evidence *neg
 {
     if (noted(negative, "faults_felt_sum", 0) == 0)
         (void)snprintf(why, why_bytes, "no injected fault reached the control that must refuse");
+    else if (noted(positive, "children_that_read_sum", 0) == 0)
+        (void)snprintf(why, why_bytes, "no child was seen to read what the leaking control holds");
     else if (noted(positive, "unguarded_sum", 0) == 0)
         (void)snprintf(why, why_bytes, "guards were seen on the control that has none");
     else if (noted(positive, "left_in_place_sum", 0) == 0 ||
@@ -273,7 +305,8 @@ const struct promise promise_fault_hygiene = {
     .observed =
         "Of mlock, mmap, mprotect, madvise, munmap, munlock and getrandom the first to fifth "
         "call within alloc, resize and free, or within open, fails with errnos of its man "
-        "page, once and for ever. What is handed out must be locked, guarded if claimed and "
+        "page, once and for ever. What is handed out must be locked, guarded, kept out of core "
+        "files and of children, each where claimed, and "
         "wiped when freed; a secret from before must be whole; when calls work again alloc "
         "must, and as many secrets fit as before. Each call is refused before it takes "
         "effect: one that takes effect and still reports failure is not tried here.",
@@ -282,7 +315,7 @@ const struct promise promise_fault_hygiene = {
         "free list; an mlock that failed and was charged all the same; a munmap whose "
         "failure is fatal; a retry without end.",
     .observers = OBSERVE_FAULTS | OBSERVE_LOCKS | OBSERVE_LIMIT | OBSERVE_MEMORY |
-                 OBSERVE_RELEASES | OBSERVE_TRAPS,
+                 OBSERVE_RELEASES | OBSERVE_TRAPS | OBSERVE_CHILDREN,
     .plan = plan,
     .judge = judge,
     .controls = controls,

@@ -17,7 +17,7 @@ static void plan(struct plan *p)
     if (model_size_parse("32", &n))
         plan_case(p, "n=32", MANY(16384), &n);
     if (model_size_parse("257", &n))
-        plan_case(p, "n=257", MANY(4096), &n);
+        plan_case(p, "n=257", MANY(1024), &n);
     if (model_size_parse("page", &n))
         plan_case(p, "n=page", MANY(1024), &n);
 }
@@ -91,7 +91,7 @@ const struct promise promise_scale = {
     .id = "scale",
     .level = PROMISE_EXTRA,
     .statement = "The promises still hold with very many live secrets, or alloc says no.",
-    .observed = "16,384 secrets of 32 bytes, 4,096 of 257 and 1,024 of a page are asked for; how "
+    .observed = "16,384 secrets of 32 bytes, 1,024 of 257 and 1,024 of a page are asked for; how "
                 "many there were when alloc said no is reported. Each must be whole and locked (by "
                 "MADV_PAGEOUT, with VmLck as second witness), none may overlap another; then every "
                 "other one is freed and the rest looked at again.",
