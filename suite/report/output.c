@@ -36,6 +36,12 @@ static bool is_special(const char *path)
     return stat(path, &is) == 0 && !S_ISREG(is.st_mode);
 }
 
+static bool is_folder(const char *path)
+{
+    struct stat is;
+    return stat(path, &is) == 0 && S_ISDIR(is.st_mode);
+}
+
 /* Creates FILE.XXXXXX with the access that FILE would have got. */
 static int temporary(const char *path, char *name, size_t name_bytes)
 {
@@ -63,18 +69,17 @@ bool output_check(const char *path, char *error, size_t error_bytes)
     if (access(path, F_OK) == 0 && access(path, W_OK) != 0)
         return failed(path, error, error_bytes);
     path = resolved(path, real);
-    if (is_special(path)) {
-        fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
-        if (fd < 0 && errno != ENXIO) /* a pipe whose reader comes later */
-            return failed(path, error, error_bytes);
-    } else {
-        fd = temporary(path, name, sizeof name);
-        if (fd < 0)
-            return failed(path, error, error_bytes);
-        unlink(name);
+    if (is_folder(path)) {
+        errno = EISDIR;
+        return failed(path, error, error_bytes);
     }
-    if (fd >= 0)
-        close(fd);
+    if (is_special(path)) /* not opened: closing a pipe again would end its reader */
+        return true;
+    fd = temporary(path, name, sizeof name);
+    if (fd < 0)
+        return failed(path, error, error_bytes);
+    close(fd);
+    unlink(name);
     return true;
 }
 
