@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "suite/elf.h"
 #include "suite/judge.h"
 #include "suite/nearest.h"
+#include "suite/object.h"
 
 static struct candidate *candidate_add(struct candidates *candidates)
 {
@@ -68,7 +68,7 @@ bool candidates_add_file(struct candidates *candidates, const struct host *host,
         return false;
     }
     char why[128];
-    if (!elf_is_whole(variant.path, why, sizeof why)) {
+    if (!object_is_whole(variant.path, why, sizeof why)) {
         (void)snprintf(error, error_bytes, "%s: %s", path, why);
         return false;
     }

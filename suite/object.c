@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* elf.c: holds an ELF file's program headers against its length. */
-#include "suite/elf.h"
+/* object.c: holds an ELF file's program headers against its length. */
+#include "suite/object.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -38,7 +38,7 @@ static uint64_t bytes_needed(int fd, const ElfW(Ehdr) * head)
     return needed;
 }
 
-bool elf_is_whole(const char *path, char *why, size_t why_bytes)
+bool object_is_whole(const char *path, char *why, size_t why_bytes)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     ElfW(Ehdr) head;
