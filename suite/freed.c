@@ -54,25 +54,27 @@ static const struct seen *short_whole(const struct case_run *run, uint32_t op_in
     return NULL;
 }
 
-/* s1 is freed in each of the four rounds. */
+/* s1 is freed in each of the four rounds. Four bytes that still stand, over all rounds, are no
+ * chance: 1 in 255^4 for each choice of rounds. */
 static enum finding short_leak(const struct case_run *run, struct evidence *evidence)
 {
     const struct seen *last = NULL;
     size_t at = 0;
-    unsigned rounds = 0;
+    unsigned rounds = 0, bytes = 0;
     for (const struct seen *seen; (seen = next_seen(run, SEEN_OPERATION, &at)) != NULL;) {
         if (seen->operation.code != MODEL_FREE || seen->operation.slot != 1)
             continue;
-        last = short_whole(run, seen->op_index);
-        if (last == NULL)
-            return FINDING_KEPT;
+        const struct seen *left = short_whole(run, seen->op_index);
+        if (left == NULL)
+            continue;
+        last = left;
         rounds++;
+        bytes += left->bytes.short_bytes;
     }
-    if (rounds == 0)
+    if (bytes < 4)
         return FINDING_KEPT;
     say(evidence,
-        "all %" PRIu32 " bytes of the secret left, in each of %u rounds, the last at "
-        "0x%" PRIx64,
+        "all %" PRIu32 " bytes of the secret left, in %u of 4 rounds, the last at 0x%" PRIx64,
         last->bytes.short_bytes, rounds, last->bytes.address);
     note_bytes(last, evidence);
     return FINDING_BROKEN;

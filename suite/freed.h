@@ -8,8 +8,8 @@
 #include "suite/judge.h"
 
 void freed_plan(struct plan *p);
-/* Secret bytes found in freed memory. A secret of under 8 bytes counts only if all four rounds left
- * all of its bytes: one alone may be chance. */
+/* Secret bytes found in freed memory. A secret of under 8 bytes counts if so many of the four rounds
+ * left all of it that it cannot be chance. */
 enum finding freed_leak(const struct case_run *run, struct evidence *evidence);
 /* The same without short ones, in any program: the first look that showed bytes of a dead secret. */
 enum finding freed_windows(const struct case_run *run, struct evidence *evidence);

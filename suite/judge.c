@@ -245,6 +245,37 @@ static bool signalled_others(const struct case_run *run, struct evidence *eviden
     return seen != NULL;
 }
 
+/* A secret that could not be written is for `sizes` to judge; to all others nothing was planted, so
+ * that nothing found means nothing. */
+static bool unplanted(const struct promise *promise, const struct case_run *run,
+                      struct evidence *evidence)
+{
+    size_t at = 0;
+    for (const struct seen *seen; (seen = next_seen(run, SEEN_OPERATION, &at)) != NULL;) {
+        if (seen->operation.code != MODEL_FILL || seen->event.outcome != MODEL_TRAPPED ||
+            strcmp(promise->id, "sizes") == 0)
+            continue;
+        say(evidence, "no secret could be planted in the %" PRIu64 " bytes at 0x%" PRIx64,
+            seen->event.size_bytes, seen->event.address);
+        return true;
+    }
+    return false;
+}
+
+/* Each operation is told of, to the last, or to the one in which the subject died. */
+static bool unfinished(const struct case_run *run, struct evidence *evidence)
+{
+    size_t told = 0, at = 0;
+    for (const struct seen *seen; (seen = next_seen(run, SEEN_OPERATION, &at)) != NULL; told++)
+        if (seen->event.outcome == MODEL_DIED)
+            return false;
+    if (run->program == NULL || told == run->program->count)
+        return false;
+    say(evidence, "ended after %zu of %zu operations, and said that it was done", told,
+        run->program->count);
+    return true;
+}
+
 enum finding judge_case(const struct promise *promise, const struct case_run *run,
                         struct evidence *evidence)
 {
@@ -255,6 +286,8 @@ enum finding judge_case(const struct promise *promise, const struct case_run *ru
         say_ending(run, evidence);
         return FINDING_BROKEN;
     }
+    if (unfinished(run, evidence))
+        return FINDING_BROKEN;
     if (missing != 0) {
         say(evidence, "the observer of %s was not at work",
             observer_name(missing & (~missing + 1)));
@@ -262,6 +295,8 @@ enum finding judge_case(const struct promise *promise, const struct case_run *ru
     }
     if (!promise->deadly && died(run, evidence))
         return FINDING_BROKEN;
+    if (unplanted(promise, run, evidence))
+        return FINDING_UNSEEN;
     return promise->judge(run, evidence);
 }
 

@@ -11,15 +11,12 @@
 #include <limits.h>
 #include <pthread.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -346,25 +343,6 @@ static bool work_side_by_side(struct runner *runner)
     return started > 0;
 }
 
-/* Processes that a subject left behind in a session of their own have become our children. */
-static void leftovers_end(void)
-{
-    char path[64], line[4096];
-    (void)snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
-    for (unsigned round = 0; round < 100; round++) {
-        FILE *file = fopen(path, "re");
-        bool any = file != NULL && fgets(line, sizeof line, file) != NULL;
-        if (file != NULL)
-            (void)fclose(file);
-        if (!any)
-            return;
-        char *end = line;
-        for (long pid; (pid = strtol(end, &end, 10)) > 0;)
-            (void)kill((pid_t)pid, SIGKILL);
-        (void)waitpid(-1, NULL, 0);
-    }
-}
-
 /* ---- what it came to ---- */
 
 static void units_gather(struct runner *runner)
@@ -531,9 +509,7 @@ static bool run_all(struct runner *runner, struct run_result *result, char *erro
         !controls_add(runner, error, error_bytes) || !subjects_add(runner, error, error_bytes) ||
         !host_try(runner, error, error_bytes))
         return false;
-    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     bool good = jobs_make(runner) && work_side_by_side(runner);
-    leftovers_end();
     good = good && result_make(runner, result);
     if (!good)
         (void)snprintf(error, error_bytes, "out of memory or threads");

@@ -85,6 +85,7 @@ struct case_run {
     const struct model_program *program;
     size_t page_bytes;
     unsigned observers;             /* set of enum observer that were at work */
+    uint64_t unloaded_locked_bytes; /* VmLck before the subject was loaded */
     uint64_t baseline_locked_bytes; /* VmLck before open */
     enum ending ending;
     int code;

@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define WINDOWS_ENOUGH 4096u                  /* a leak is a leak */
-#define RELEASE_BYTES_MAX (UINT64_C(1) << 36) /* no case releases more in one call */
+#define RELEASE_BYTES_MAX (UINT64_C(1) << 40) /* searched in seconds, if it is mostly empty */
+#define VECTOR_MAX 1024u                      /* UIO_MAXIOV */
 
 static bool blind(const struct watch *watch, unsigned observer)
 {
@@ -198,9 +200,9 @@ static void look_at_short(const struct watch *watch, int mem_fd, unsigned slot_n
     if (fill == NULL || fill->length >= SECRETS_WINDOW_BYTES || fill->length == 0)
         return;
     bytes->short_bytes = (uint32_t)fill->length;
-    bytes->short_whole =
-        address >= bytes->address && address - bytes->address < bytes->size_bytes &&
-        target_read(mem_fd, address, chunk, (size_t)fill->length) == fill->length;
+    bytes->short_whole = address >= bytes->address &&
+                         address - bytes->address < bytes->size_bytes &&
+                         target_read(mem_fd, address, chunk, (size_t)fill->length) == fill->length;
     for (uint64_t i = 0; i < fill->length && bytes->short_whole; i++)
         bytes->short_whole = chunk[i] == secrets_byte(&watch->host->secrets, fill->offset + i);
 }
@@ -306,7 +308,8 @@ static void released(struct watch *watch, const char *name, uint64_t address, ui
         uint64_t end = target_mapping_end(&watch->target, start);
         size_bytes = end > start ? end - start : 0;
     } else if (size_bytes > RELEASE_BYTES_MAX) {
-        return; /* the kernel will refuse it */
+        watch->run->observers &= ~(unsigned)OBSERVE_RELEASES; /* too much to look at */
+        return;
     } else {
         size_bytes = (address + size_bytes + page - 1) / page * page - start;
     }
@@ -325,6 +328,36 @@ static void released_by_break(struct watch *watch, uint64_t new_end)
     uint64_t old_end = new_end == 0 ? 0 : target_mapping_end(&watch->target, new_end);
     if (old_end > new_end)
         released(watch, "brk", new_end, old_end - new_end);
+}
+
+static void released_by_remap(struct watch *watch, const struct notify_call *call)
+{
+    if (call->remap.new_bytes < call->remap.old_bytes)
+        released(watch, call->name, call->remap.old_address + call->remap.new_bytes,
+                 call->remap.old_bytes - call->remap.new_bytes);
+    if (call->remap.onto)
+        released(watch, call->name, call->remap.new_address, call->remap.new_bytes);
+    /* A free that moves the pages away keeps them; a resize may. */
+    if ((call->remap.moves || call->remap.onto) && watch->operation.code == MODEL_FREE)
+        released(watch, call->name, call->remap.old_address, call->remap.old_bytes);
+}
+
+static void released_by_vector(struct watch *watch, const struct notify_call *call)
+{
+    for (uint64_t i = 0; i < call->size_bytes && i < VECTOR_MAX; i++) {
+        struct iovec range;
+        if (target_read(watch->target.mem_fd, call->address + i * sizeof range, &range,
+                        sizeof range) == sizeof range)
+            released(watch, call->name, (uintptr_t)range.iov_base, range.iov_len);
+    }
+}
+
+/* Which mapping loses its pages the descriptor does not tell: the secret being freed is looked at. */
+static void released_by_file(struct watch *watch, const char *name)
+{
+    const struct watched_slot *slot = &watch->slots[watch->operation.slot];
+    if (frees_one(&watch->operation) && slot->live)
+        released(watch, name, slot->address, place_bytes(slot));
 }
 
 /* ---- notifications ---- */
@@ -374,6 +407,15 @@ static int judge_call(struct watch *watch, const struct notify_call *call)
     case NOTIFY_RELEASE:
         released(watch, call->name, call->address, call->size_bytes);
         return 0;
+    case NOTIFY_REMAP:
+        released_by_remap(watch, call);
+        return 0;
+    case NOTIFY_VECTOR:
+        released_by_vector(watch, call);
+        return 0;
+    case NOTIFY_FILE:
+        released_by_file(watch, call->name);
+        return 0;
     case NOTIFY_BREAK:
         released_by_break(watch, call->address);
         return 0;
@@ -381,7 +423,7 @@ static int judge_call(struct watch *watch, const struct notify_call *call)
         if (may_signal(watch, call->process))
             return 0;
         (void)snprintf(seen_add(watch, SEEN_SIGNAL)->text, sizeof((struct seen *)0)->text,
-                       "%s to process %d, which is not its own", call->name, call->process);
+                       "%s to a process that is not its own", call->name);
         return EPERM;
     case NOTIFY_OTHER:
     case NOTIFY_EXIT:
@@ -396,8 +438,11 @@ void watch_notification(struct watch *watch)
     if (!notify_receive(watch->listener_fd, &request))
         return;
     struct notify_call call = notify_read(&request);
-    bool own = is_case(watch, request.pid);
-    int error = own || call.meaning == NOTIFY_SIGNAL ? judge_call(watch, &call) : 0;
+    /* A child's calls are judged too: one made by vfork shares our memory, and a search costs only
+     * time. Faults are for the case itself. */
+    if (!is_case(watch, request.pid))
+        call.fault = -1;
+    int error = judge_call(watch, &call);
     notify_answer(watch->listener_fd, &request, error);
 }
 
@@ -450,6 +495,7 @@ static void hello(struct watch *watch, const struct case_message *message, const
     bool memory = marker_reads(watch->target.mem_fd, message->address);
     watch->run->observers = observers_at_work(watch, memory);
     watch->run->code = message->listener_errno;
+    watch->run->unloaded_locked_bytes = locked_bytes(watch);
     capability_check(watch);
 }
 

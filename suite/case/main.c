@@ -98,8 +98,10 @@ static bool host_plant(void *arg, uint32_t fill, void *p, size_t size_bytes)
         if (piece > CASE_POOL_BYTES - offset)
             piece = CASE_POOL_BYTES - offset;
         ssize_t got = syscall(SYS_pread64, runner->pool_fd, (char *)p + done, piece, offset);
+        if (got < 0 && errno != EFAULT)
+            _exit(CASE_EXIT_LOST); /* the pool is gone: the subject took our descriptors */
         if (got <= 0)
-            return false; /* EFAULT: the pointer does not lead to so many bytes */
+            return false; /* the pointer does not lead to so many bytes */
         done += (size_t)got;
     }
     runner->pool_next = at + size_bytes;

@@ -4,9 +4,12 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* A set of observers from the environment: "locks,memory". */
@@ -59,6 +62,7 @@ bool host_open(struct host *host, char *error, size_t error_bytes)
     *host = (struct host){.root = geteuid() == 0,
                           .page_bytes = (size_t)sysconf(_SC_PAGESIZE),
                           .ipc_lock = capng_have_capability(CAPNG_EFFECTIVE, CAP_IPC_LOCK) != 0};
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     if (!directory_find(host, error, error_bytes) ||
         !knob_read("STRONGROOM_DENY", &host->denied, error, error_bytes) ||
         !knob_read("STRONGROOM_BLIND", &host->blind, error, error_bytes))
@@ -76,8 +80,31 @@ bool host_open(struct host *host, char *error, size_t error_bytes)
     return true;
 }
 
+/* Processes that a subject left behind, in a session of their own, have become our children. */
+static void leftovers_end(void)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    for (unsigned round = 0; round < 100; round++) {
+        char line[4096];
+        FILE *file = fopen(path, "re");
+        bool any = file != NULL && fgets(line, sizeof line, file) != NULL;
+        if (file != NULL)
+            (void)fclose(file);
+        if (!any)
+            return;
+        char *end = line;
+        for (long pid; (pid = strtol(end, &end, 10)) > 0;)
+            (void)kill((pid_t)pid, SIGKILL);
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+            ;
+        (void)usleep(1000);
+    }
+}
+
 void host_close(struct host *host)
 {
+    leftovers_end();
     secrets_close(&host->secrets);
 }
 

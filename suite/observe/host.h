@@ -32,6 +32,7 @@ struct host {
 
 /* Finds the program's own files, makes filters and secrets. False and one line on failure. */
 bool host_open(struct host *host, char *error, size_t error_bytes);
+/* Also ends what subjects left running. Call it on failure of what came after host_open, too. */
 void host_close(struct host *host);
 
 /* After a first case said what it could open: marks what cannot be observed. seen: set of enum

@@ -3,6 +3,7 @@
 #include "suite/observe/notify.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,13 +24,19 @@
 static const int advices_that_discard[] = {MADV_DONTNEED, MADV_FREE, MADV_REMOVE,
                                            MADV_DONTNEED_LOCKED};
 
-static const int calls_that_signal[] = {SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(tgkill),
-                                        SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo)};
+static const int calls_that_signal[] = {SCMP_SYS(kill),
+                                        SCMP_SYS(tkill),
+                                        SCMP_SYS(tgkill),
+                                        SCMP_SYS(rt_sigqueueinfo),
+                                        SCMP_SYS(rt_tgsigqueueinfo),
+                                        SCMP_SYS(pidfd_send_signal)};
 
 /* Calls by which memory, or the process with all of it, goes away. */
 static const int calls_that_release[] = {
-    SCMP_SYS(munmap), SCMP_SYS(munlock), SCMP_SYS(munlockall), SCMP_SYS(mremap),
-    SCMP_SYS(brk),    SCMP_SYS(shmdt),   SCMP_SYS(exit_group), SCMP_SYS(process_madvise)};
+    SCMP_SYS(munmap),     SCMP_SYS(munlock),   SCMP_SYS(munlockall),
+    SCMP_SYS(mremap),     SCMP_SYS(brk),       SCMP_SYS(shmdt),
+    SCMP_SYS(exit_group), SCMP_SYS(fallocate), SCMP_SYS(process_madvise),
+    SCMP_SYS(ftruncate)};
 
 static const int calls_for_faults[] = {
     SCMP_SYS(mmap),   SCMP_SYS(mprotect), SCMP_SYS(madvise),   SCMP_SYS(mlock),
@@ -133,15 +140,21 @@ static bool discards(uint64_t advice)
     return false;
 }
 
-/* mremap(2): a shorter one gives its tail back; MREMAP_FIXED what was at the new place. A moved
- * page stays the same page. */
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
+/* mremap(2): a shorter one gives its tail back; MREMAP_FIXED what was at the new place. */
 static struct notify_call remap(const __u64 *args)
 {
-    if (args[2] < args[1])
-        return release(args[0] + args[2], args[1] - args[2]);
-    if ((args[3] & MREMAP_FIXED) != 0)
-        return release(args[4], args[2]);
-    return (struct notify_call){.meaning = NOTIFY_OTHER};
+    return (struct notify_call){
+        .meaning = NOTIFY_REMAP,
+        .remap = {.old_address = args[0],
+                  .old_bytes = args[1],
+                  .new_bytes = args[2],
+                  .new_address = args[4],
+                  .moves = (args[3] & (MREMAP_MAYMOVE | MREMAP_DONTUNMAP)) != 0,
+                  .onto = (args[3] & MREMAP_FIXED) != 0}};
 }
 
 static struct notify_call meaning_of(int call, const __u64 *args)
@@ -158,6 +171,15 @@ static struct notify_call meaning_of(int call, const __u64 *args)
         return (struct notify_call){.meaning = NOTIFY_RELEASE,
                                     .address = args[0],
                                     .size_bytes = UINT64_MAX}; /* as much as there is */
+    if (call == SCMP_SYS(process_madvise))
+        return discards(args[3]) ? (struct notify_call){.meaning = NOTIFY_VECTOR,
+                                                        .address = args[1],
+                                                        .size_bytes = args[2]}
+                                 : (struct notify_call){0};
+    if (call == SCMP_SYS(fallocate) || call == SCMP_SYS(ftruncate))
+        return (struct notify_call){.meaning = NOTIFY_FILE};
+    if (call == SCMP_SYS(pidfd_send_signal))
+        return (struct notify_call){.meaning = NOTIFY_SIGNAL, .process = INT_MIN};
     if (call == SCMP_SYS(brk))
         return (struct notify_call){.meaning = NOTIFY_BREAK, .address = args[0]};
     if (call == SCMP_SYS(exit_group))

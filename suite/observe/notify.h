@@ -38,13 +38,20 @@ bool notify_filter_make(struct notify_filter *filter, enum notify_watch watch, c
 enum notify_meaning {
     NOTIFY_OTHER,   /* nothing: let it pass */
     NOTIFY_RELEASE, /* memory [address, address + size_bytes) is about to be given back */
+    NOTIFY_REMAP,   /* mremap: see remap */
+    NOTIFY_VECTOR,  /* process_madvise: size_bytes ranges, described at address */
+    NOTIFY_FILE,    /* a file loses its pages, wherever it is mapped */
     NOTIFY_BREAK,   /* brk: address is the new end; what lies behind it is given back */
-    NOTIFY_SIGNAL,  /* a signal to process `process` */
+    NOTIFY_SIGNAL, /* a signal to process `process`; INT_MIN: to one that only a descriptor names */
     NOTIFY_EXIT
 };
 struct notify_call {
     enum notify_meaning meaning;
     uint64_t address, size_bytes;
+    struct {
+        uint64_t old_address, old_bytes, new_bytes, new_address;
+        bool moves, onto; /* may move; to new_address, over what is there */
+    } remap;
     int process;
     int fault; /* the enum model_call it counts as, or -1 */
     char name[24];

@@ -119,7 +119,7 @@ static enum finding each_step(const struct case_run *run, struct evidence *evide
         if (seen->locked_bytes == UINT64_MAX)
             continue;
         (void)model_operation_print(&seen->operation, operation, sizeof operation);
-        uint64_t grown = seen->locked_bytes - run->baseline_locked_bytes;
+        uint64_t grown = seen->locked_bytes - run->unloaded_locked_bytes;
         if (event->outcome == MODEL_REFUSED && seen->operation.code != MODEL_CROWD &&
             before != UINT64_MAX && seen->locked_bytes > before) {
             say(evidence, "`%s` said no and left %" PRIu64 " more bytes locked", operation,
@@ -132,8 +132,10 @@ static enum finding each_step(const struct case_run *run, struct evidence *evide
                 operation, event->locked_bytes, grown);
             return FINDING_BROKEN;
         }
-        if (seen->operation.code == MODEL_CLOSE && event->outcome == MODEL_OK && grown != 0) {
-            say(evidence, "after close %" PRIu64 " bytes are still locked", grown);
+        if (seen->operation.code == MODEL_CLOSE && event->outcome == MODEL_OK &&
+            seen->locked_bytes > run->baseline_locked_bytes) {
+            say(evidence, "after close %" PRIu64 " bytes are still locked",
+                seen->locked_bytes - run->baseline_locked_bytes);
             return FINDING_BROKEN;
         }
         before = seen->locked_bytes;

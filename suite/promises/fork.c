@@ -17,6 +17,20 @@ static void plan(struct plan *p)
                SECRETS "fork libc\n" UNTOUCHED "fork raw\n" UNTOUCHED "fork libc use\n" UNTOUCHED);
 }
 
+/* Each child must have shown itself: one that ended before could not be looked at. */
+static bool child_unseen(const struct case_run *run)
+{
+    size_t at = 0;
+    for (const struct seen *seen; (seen = next_seen(run, SEEN_OPERATION, &at)) != NULL;) {
+        bool shown = seen->operation.code != MODEL_FORK || seen->event.outcome != MODEL_OK;
+        for (size_t i = 0; i < run->count && !shown; i++)
+            shown = run->seen[i].kind == SEEN_CHILD && run->seen[i].op_index == seen->op_index;
+        if (!shown)
+            return true;
+    }
+    return false;
+}
+
 static enum finding child_reads(const struct case_run *run, struct evidence *evidence)
 {
     unsigned looked = 0, shorts = 0, whole = 0;
@@ -45,9 +59,9 @@ static enum finding child_reads(const struct case_run *run, struct evidence *evi
         say(evidence, "a child reads every short secret whole (%u of %u)", whole, shorts);
         return FINDING_BROKEN;
     }
-    if (looked > 0)
+    if (looked > 0 && !child_unseen(run))
         return FINDING_KEPT;
-    say(evidence, "no child could be made");
+    say(evidence, looked == 0 ? "no child could be made" : "a child ended before it was looked at");
     return FINDING_UNSEEN;
 }
 
