@@ -27,7 +27,7 @@ static const struct model_size sizes[] = {
 
 /* One of each kind: below a word, words, odd, half a page, around one page, several. */
 static const struct model_size part[] = {
-    RAW(1),       RAW(8),      RAW(31),     RAW(32),       RAW(257),     RAW(2048),
+    RAW(1),       RAW(8),      RAW(31),     RAW(32),      RAW(257),     RAW(2048),
     PAGES(1, -1), PAGES(1, 0), PAGES(1, 1), PAGES(3, 17), PAGES(16, 0),
 };
 

@@ -42,7 +42,7 @@ enum seen_kind {
 /* Secret bytes in a range of memory. `windows` count runs of 8 consecutive bytes. */
 struct seen_bytes {
     char where[24]; /* "munmap", "free" (when it returned), "child", "peek" */
-    unsigned slot; /* whose place it is; MODEL_SLOTS: no one's */
+    unsigned slot;  /* whose place it is; MODEL_SLOTS: no one's */
     uint64_t address, size_bytes, readable_bytes;
     uint64_t dead_windows;  /* of secrets that were freed, or are being freed */
     uint64_t dead_address;  /* of the first one */
