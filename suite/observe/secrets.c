@@ -87,6 +87,8 @@ bool secrets_find(const struct secrets *secrets, const uint8_t bytes[SECRETS_WIN
                   uint32_t *position)
 {
     uint64_t window = window_load(bytes);
+    if (*position < CASE_POOL_BYTES && window_load(secrets->pool + *position) == window)
+        return true;
     for (size_t slot = window_slot(window); secrets->index[slot] != 0;
          slot = (slot + 1) & (INDEX_SLOTS - 1)) {
         if (window_load(secrets->pool + secrets->index[slot] - 1) == window) {

@@ -31,7 +31,8 @@ void secrets_close(struct secrets *secrets);
 
 /* The secret byte at a position, which may lie beyond the end of the pool (it wraps). */
 uint8_t secrets_byte(const struct secrets *secrets, uint64_t position);
-/* The position at which these 8 bytes stand in the pool; false: nowhere. */
+/* The position at which these 8 bytes stand in the pool; false: nowhere. *position is a guess when
+ * it is called: where a secret goes on, the next window is the next one of the pool. */
 bool secrets_find(const struct secrets *secrets, const uint8_t window[SECRETS_WINDOW_BYTES],
                   uint32_t *position);
 

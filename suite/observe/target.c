@@ -60,6 +60,7 @@ struct search {
     bool stopped;
     uint8_t bytes[SECRETS_WINDOW_BYTES - 1 + CHUNK_BYTES]; /* tail of the chunk before, chunk */
     size_t tail_bytes;
+    uint32_t position; /* in the pool, where the next window is expected */
     struct pagemap pagemap;
 };
 
@@ -73,12 +74,11 @@ static void search_chunk(struct search *search, uint64_t address, size_t fresh_b
     for (size_t i = search->tail_bytes; i < count; i++)
         search->sight.nonzero_bytes += bytes[i] != 0;
     for (size_t i = 0; i + SECRETS_WINDOW_BYTES <= count && !search->stopped; i++) {
-        uint32_t position;
         /* no secret byte is zero: a zero rules out every window that contains it */
         if (bytes[i + SECRETS_WINDOW_BYTES - 1] == 0)
             i += SECRETS_WINDOW_BYTES - 1;
-        else if (secrets_find(search->secrets, bytes + i, &position))
-            search->stopped = !search->found(search->arg, base + i, position);
+        else if (secrets_find(search->secrets, bytes + i, &search->position))
+            search->stopped = !search->found(search->arg, base + i, search->position++);
     }
     search->tail_bytes = count < SECRETS_WINDOW_BYTES - 1 ? count : SECRETS_WINDOW_BYTES - 1;
     memmove(search->bytes, bytes + count - search->tail_bytes, search->tail_bytes);
@@ -103,6 +103,7 @@ struct sight target_search(const struct target *target, int mem_fd, int pagemap_
     search->sight = (struct sight){0};
     search->stopped = false;
     search->tail_bytes = 0;
+    search->position = 0;
     search->pagemap.fd = pagemap_fd;
     search->pagemap.first = search->pagemap.count = 0;
 

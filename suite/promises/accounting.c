@@ -14,14 +14,14 @@ static void plan(struct plan *p)
                   LIMIT ALL "crowd-free first\n" ALL "crowd-free last\n" ALL
                             "crowd-free every-other\ncrowd-free first\n" ALL
                             "crowd-free first\nclose\n");
-    plan_sweep_as(p, "one-free",
-                  LIMIT "alloc s0 n\n" ALL "free s0\nalloc s1 n\ncrowd-free first\n"
-                        "free s1\nclose\n");
-    plan_sweep_as(p, "refusals",
-                  LIMIT ALL "alloc s0 n\nalloc s1 n\nalloc s2 n\nalloc s3 5*page\nalloc s4 max\n"
-                            "crowd-free first\n"
-                            "alloc s5 5*page\nalloc s6 5*page\nalloc s7 64*page\n" ALL
-                            "crowd-free first\nclose\n");
+    plan_part_as(p, "one-free",
+                 LIMIT "alloc s0 n\n" ALL "free s0\nalloc s1 n\ncrowd-free first\n"
+                       "free s1\nclose\n");
+    plan_part_as(p, "refusals",
+                 LIMIT ALL "alloc s0 n\nalloc s1 n\nalloc s2 n\nalloc s3 5*page\nalloc s4 max\n"
+                           "crowd-free first\n"
+                           "alloc s5 5*page\nalloc s6 5*page\nalloc s7 64*page\n" ALL
+                           "crowd-free first\nclose\n");
 }
 
 /* What the rounds of one case came to. */

@@ -9,8 +9,8 @@
 static void plan(struct plan *p)
 {
     plan_sweep(p, "privileged\nlimit 4*page\nopen\ncrowd n full\ncrowd-free first\n");
-    plan_sweep_as(p, "lowered",
-                  "privileged\nlimit 64*page\nopen\nalloc s0 n\nlimit 4*page\ncrowd n full\n");
+    plan_part_as(p, "lowered",
+                 "privileged\nlimit 64*page\nopen\nalloc s0 n\nlimit 4*page\ncrowd n full\n");
 }
 
 /* The limit was lowered under a living secret: no more may be locked than it allows, or than already

@@ -15,7 +15,7 @@ static void plan(struct plan *p)
 {
     struct model_size n;
     if (model_size_parse("32", &n))
-        plan_case(p, "n=32", MANY(16384), &n);
+        plan_case(p, "n=32", MANY(8192), &n);
     if (model_size_parse("257", &n))
         plan_case(p, "n=257", MANY(1024), &n);
     if (model_size_parse("page", &n))
