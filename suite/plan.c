@@ -17,12 +17,11 @@
 
 /* Small, around class and word sizes, around pages: where real allocators change their ways. */
 static const struct model_size sizes[] = {
-    RAW(1),       RAW(2),        RAW(7),       RAW(8),      RAW(9),        RAW(15),
-    RAW(16),      RAW(17),       RAW(31),      RAW(32),     RAW(33),       RAW(63),
-    RAW(64),      RAW(65),       RAW(127),     RAW(256),    RAW(257),      RAW(1000),
-    RAW(2048),    PAGES(1, -17), PAGES(1, -1), PAGES(1, 0), PAGES(1, 1),   PAGES(2, -1),
-    PAGES(2, 0),  PAGES(2, 1),   PAGES(3, 17), PAGES(4, 0), PAGES(16, -1), PAGES(16, 0),
-    PAGES(16, 1), PAGES(64, 0),
+    RAW(1),        RAW(7),       RAW(8),       RAW(9),       RAW(15),       RAW(16),
+    RAW(17),       RAW(31),      RAW(32),      RAW(33),      RAW(63),       RAW(64),
+    RAW(65),       RAW(256),     RAW(257),     RAW(2048),    PAGES(1, -17), PAGES(1, -1),
+    PAGES(1, 0),   PAGES(1, 1),  PAGES(2, -1), PAGES(2, 0),  PAGES(2, 1),   PAGES(3, 17),
+    PAGES(16, -1), PAGES(16, 0), PAGES(16, 1), PAGES(64, 0),
 };
 
 /* One of each kind: below a word, words, odd, half a page, around one page, several. */
