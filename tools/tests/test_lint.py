@@ -144,7 +144,7 @@ def test_style_and_format(tree):
     assert lint(tree)[:2] == (0, [])
 
 
-@pytest.mark.parametrize("place", ["/home/ann/", "/root/", "/work/"])
+@pytest.mark.parametrize("place", ["/home/ann/", "/root/"])
 def test_path_of_one_machine(tree, place):
     (tree / "README.md").write_text(f"# A tree\nSee {place}main.\n")
     expected = f"README.md:2: machine: {place} is a place on one machine: write it relative to the tree"
