@@ -223,6 +223,10 @@ static void call_emit(const struct model_operation *op, FILE *out)
     case MODEL_CROWD_LOOK:
         fputs("do_crowd_look()", out);
         break;
+    case MODEL_STORM:
+        sized_emit("do_storm(", op, "", out);
+        fprintf(out, ", %lu, %u)", 1UL << op->arg, op->slot);
+        break;
     case MODEL_CLOSE:
     case MODEL_HEAL:
         fprintf(out, "do_%s()", model_forms[op->code].name);

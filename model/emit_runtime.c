@@ -17,6 +17,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -528,7 +529,7 @@ static void do_resize(int slot, size_t n)
     judge_place(slot, 1);
 }
 
-/*@ fill crowd */
+/*@ fill crowd storm */
 static void plant(unsigned fill, unsigned char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -561,7 +562,7 @@ static void do_check(int slot)
     say("      all %zu bytes are what was planted\n", s->known);
 }
 
-/*@ look crowd-look */
+/*@ look crowd-look storm */
 static size_t locked_pages(const struct secret *s, size_t *pages)
 {
     uintptr_t first = (uintptr_t)s->p / page * page,
@@ -820,6 +821,62 @@ static void do_crowd_free(char order)
     }
     crowd_count = kept;
     say("      %zu are left\n", crowd_count);
+}
+
+/*@ storm */
+static struct {
+    size_t n, rounds;
+    atomic_size_t handed_out, whole, locked;
+    atomic_uint fills;
+} storm;
+
+static void *storm_thread(void *unused)
+{
+    struct secret ring[8] = {{0}};
+    uint32_t random = (uint32_t)(uintptr_t)&ring >> 4 | 1;
+    (void)unused;
+    for (size_t i = 0; i < storm.rounds + 8; i++) {
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        struct secret *s = &ring[i < storm.rounds ? random % 8 : i - storm.rounds];
+        if (s->p == NULL && i < storm.rounds && (s->p = subject.alloc(context, storm.n)) != NULL) {
+            s->n = storm.n;
+            s->fill = atomic_fetch_add(&storm.fills, 1) + 1;
+            plant(s->fill, s->p, s->n);
+            atomic_fetch_add(&storm.handed_out, 1);
+        } else if (s->p != NULL) {
+            size_t same = 0, pages, locked = locked_pages(s, &pages);
+            while (same < s->n && s->p[same] == secret_byte(s->fill, same))
+                same++;
+            atomic_fetch_add(&storm.whole, same == s->n);
+            atomic_fetch_add(&storm.locked, locked == pages);
+            subject.free(context, s->p, s->n);
+            s->p = NULL;
+        }
+    }
+    return NULL;
+}
+
+static void do_storm(size_t n, size_t rounds, unsigned threads)
+{
+    pthread_t started[8];
+    unsigned count = 0;
+    if (skip_unless(is_open && n <= (size_t)1 << 20))
+        return;
+    storm.n = n;
+    storm.rounds = rounds;
+    storm.handed_out = storm.whole = storm.locked = 0;
+    storm.fills = fills;
+    while (count < threads && pthread_create(&started[count], NULL, storm_thread, NULL) == 0)
+        count++;
+    for (unsigned i = 0; i < count; i++)
+        pthread_join(started[i], NULL);
+    fills = storm.fills;
+    say("      of %zu, %zu were whole and %zu locked when they were freed\n", storm.handed_out,
+        storm.whole, storm.locked);
+    if (storm.whole < storm.handed_out || storm.locked < storm.handed_out)
+        BAD("not all of them were\n");
 }
 
 /*@ baton */

@@ -70,6 +70,8 @@ static void fatal(void *arg, const char *message)
     (void)arg;
     if (m != NULL && m->in_operation && !m->in_child) {
         message_copy(m->event.message, sizeof m->event.message, message);
+        if (storm_has_thread())
+            storm_fall(machine_died);
         machine_died(m);
         if (trap_has_frame())
             trap_fall();

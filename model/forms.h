@@ -28,6 +28,8 @@ enum operand {
     OPERAND_ALIGN,                /* a power of two; arg is its logarithm */
     OPERAND_COUNT,                /* a power of two or `full` */
     OPERAND_NTH,                  /* 1..255, in slot */
+    OPERAND_ROUNDS,               /* a power of two */
+    OPERAND_THREADS,              /* 2..8, in slot */
     OPERAND_ERRNO,                /* a name or a number, in size.value */
     OPERAND_AFTER,                /* `after` or nothing */
     OPERAND_ON,                   /* `on` or nothing */
@@ -39,6 +41,7 @@ enum operand {
 #define FORM_OPERANDS_MAX 6u
 #define FORM_ALIGN_LOG2S 32u /* alignments 2^0 .. 2^31 */
 #define FORM_CROWD_LOG2S 18u /* counts 2^0 .. 2^17 = MODEL_CROWD_MAX */
+#define FORM_STORM_LOG2S 13u /* rounds 2^0 .. 2^12 */
 
 struct form {
     const char *name;

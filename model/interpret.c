@@ -56,6 +56,7 @@ static const struct deed {
     [MODEL_CROWD] = {machine_crowd, OPEN | SIZE | CALLS, 0},
     [MODEL_CROWD_LOOK] = {machine_crowd_look, OPEN, 0},
     [MODEL_CROWD_FREE] = {machine_crowd_free, OPEN | CALLS, 0},
+    [MODEL_STORM] = {machine_storm, OPEN | SIZE | CALLS, 0},
 };
 
 /* ------------------------------------------------------------------------- before an operation */
@@ -143,6 +144,19 @@ static void event_prepare(struct machine *m, const struct deed *deed)
 
 /* ------------------------------------------------------------------------------- one operation */
 
+/* The subject runs this much further down the stack than those who look on, so that what it leaves
+ * there is not overwritten before it is looked at. */
+#define GAP_BYTES 16384
+
+static __attribute__((noinline)) void act_below(struct machine *m, const struct deed *deed)
+{
+    char gap[GAP_BYTES];
+    __asm__ volatile("" : : "r"(gap) : "memory"); /* it is used, for all the compiler knows */
+    deed->act(m);
+    if (m->host->returned != NULL)
+        m->host->returned(m->host->arg);
+}
+
 static void act(struct machine *m, const struct deed *deed)
 {
     if (!possible(m, deed)) {
@@ -150,7 +164,10 @@ static void act(struct machine *m, const struct deed *deed)
         return;
     }
     m->event.outcome = MODEL_OK;
-    deed->act(m);
+    if ((deed->needs & CALLS) != 0)
+        act_below(m, deed);
+    else
+        deed->act(m);
     if ((deed->needs & CALLS) && m->open && m->event.outcome != MODEL_SKIPPED &&
         m->variant->locked_bytes != NULL)
         m->event.locked_bytes = m->variant->locked_bytes(m->context);
@@ -190,6 +207,8 @@ static bool died_by_signal(void *arg, const struct trap_fault *fault)
     if (!m->in_operation || m->in_child)
         return false;
     machine_trapped(m, fault);
+    if (storm_has_thread())
+        storm_fall(machine_died);
     machine_died(m);
     return true;
 }

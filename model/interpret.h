@@ -51,16 +51,17 @@ struct model_event {
                                  smash: how many bytes were overwritten */
     uint64_t count;          /* crowd: how many are alive now; pages for look, stale; fill: bytes
                                  planted; check: bytes compared; peek: 1 alive, 0 freed; fork: exit
-                                 status of the child, an enum model_child */
-    uint64_t count_locked;   /* look: pages on which MADV_PAGEOUT said EINVAL; crowd-look: secrets
-                                 with all pages so; UINT64_MAX: this kernel does not tell */
-    uint64_t count_good;     /* crowd-look: secrets whose bytes were all right; check: 1 if they
+                                 status of the child, an enum model_child; storm: secrets handed out,
+                                 error: of the first refusal, if any */
+    uint64_t count_locked;   /* look: pages on which MADV_PAGEOUT said EINVAL; crowd-look, storm:
+                                 secrets with all pages so; UINT64_MAX: this kernel does not tell */
+    uint64_t count_good; /* crowd-look, storm: secrets whose bytes were all right; check: 1 if they
                                  were; stale: pages that trapped (the outcome is TRAPPED if all) */
-    uint64_t locked_bytes;   /* what the subject believes; UINT64_MAX: not offered, or not asked */
-    char message[128];       /* DIED by fatal: its text, printable ASCII */
+    uint64_t locked_bytes; /* what the subject believes; UINT64_MAX: not offered, or not asked */
+    char message[128];     /* DIED by fatal: its text, printable ASCII */
 };
 
-/* The surroundings. Every entry is required. `begin`, `end` and `violated` may be called on either
+/* The surroundings. `begin`, `end` and `violated` may be called on either
  * of the two threads, never at the same time; `end` with DIED may be called from a signal handler
  * of the subject's crash and must be async-signal-safe then. */
 struct model_host {
@@ -84,6 +85,12 @@ struct model_host {
     /* Runs in the child of MODEL_FORK, before it uses the allocator. plant and matches are never
      * called in a child. */
     void (*in_child)(void *arg, uint32_t op_index);
+
+    /* The rest is optional. */
+    /* Runs as soon as the subject has returned, on its thread: vector registers are as it left them. */
+    void (*returned)(void *arg);
+    /* plant may be called from several threads at once: storms are then not skipped. */
+    bool parallel;
 };
 
 /* Runs program, whose operations are canonical, on variant. Returns true when it ran to its end or

@@ -9,6 +9,7 @@
  *   crowd.c      many secrets at once
  *   child.c      forked children
  *   turns.c      the second thread
+ *   storm.c      several threads at once
  */
 #ifndef MODEL_MACHINE_H
 #define MODEL_MACHINE_H
@@ -42,7 +43,7 @@ machine_action machine_limit, machine_open, machine_close, machine_fail, machine
     machine_baton, machine_alloc, machine_alloc_aligned, machine_free, machine_resize,
     machine_protect, machine_fill, machine_check, machine_look, machine_peek, machine_touch,
     machine_walk, machine_smash, machine_stale, machine_misuse, machine_fork, machine_crowd,
-    machine_crowd_look, machine_crowd_free;
+    machine_crowd_look, machine_crowd_free, machine_storm;
 
 /* Runs operations, on this thread, until the program ends, dies or passes the baton. stack is the
  * alternate one, of TRAP_STACK_BYTES. */
@@ -94,6 +95,12 @@ struct machine_pages machine_pages(const struct machine *m, uintptr_t address, s
 bool machine_page_locked(const struct machine *m, uintptr_t page);
 /* Does this kernel know MADV_PAGEOUT? Otherwise it says EINVAL to everything. */
 bool machine_pageout_known(void);
+
+/* storm.c: is this one of a storm's threads? Those have nowhere to land. */
+bool storm_has_thread(void);
+/* Ends the storm from one of its threads: the first to come here calls report and wakes the first
+ * thread, which lands for it. Async-signal-safe if report is. */
+_Noreturn void storm_fall(void (*report)(struct machine *m));
 
 /* turns.c: the second thread, made once per process and kept. False: it cannot be had. */
 bool turns_ready(void);

@@ -37,6 +37,7 @@ const struct form model_forms[MODEL_CODES] = {
     [MODEL_CROWD] = {"crowd", {OPERAND_SIZE, OPERAND_COUNT}},
     [MODEL_CROWD_LOOK] = {"crowd-look", {OPERAND_END}},
     [MODEL_CROWD_FREE] = {"crowd-free", {OPERAND_ORDER}},
+    [MODEL_STORM] = {"storm", {OPERAND_SIZE, OPERAND_ROUNDS, OPERAND_THREADS}},
 };
 
 #define ALL_BITS 0xff
@@ -203,6 +204,14 @@ static void operand_reduce(enum operand operand, const struct model_operation *f
         break;
     case OPERAND_NTH:
         to->slot = from->slot == 0 ? 1 : from->slot;
+        break;
+    case OPERAND_ROUNDS:
+        to->arg = from->arg % FORM_STORM_LOG2S;
+        break;
+    case OPERAND_THREADS:
+        to->slot = from->slot >= 2 && from->slot <= MODEL_STORM_THREADS_MAX
+                       ? from->slot
+                       : (uint8_t)(2 + from->slot % (MODEL_STORM_THREADS_MAX - 1));
         break;
     case OPERAND_ERRNO:
         to->size.value = fault_reduced(from->size.value);

@@ -27,11 +27,13 @@
 
 #define MODEL_PROGRAM_VERSION 1u
 #define MODEL_RECORD_BYTES 8u
-#define MODEL_SLOTS 32u              /* named secrets s0..s31 */
-#define MODEL_OPERATIONS_MAX 1024u   /* in one program; more are dropped when bytes are read */
-#define MODEL_CROWD_MAX 131072u      /* secrets in the crowd: many at once, without names */
-#define MODEL_CROWD_FULL_MAX 1152u   /* `full` adds no more than that */
-#define MODEL_SIZE_TABLE_ENTRIES 64u /* sizes that `table:0` to `table:63` stand for */
+#define MODEL_SLOTS 32u            /* named secrets s0..s31 */
+#define MODEL_OPERATIONS_MAX 1024u /* in one program; more are dropped when bytes are read */
+#define MODEL_CROWD_MAX 131072u    /* secrets in the crowd: many at once, without names */
+#define MODEL_CROWD_FULL_MAX 1152u /* `full` adds no more than that */
+#define MODEL_STORM_THREADS_MAX 8u
+#define MODEL_STORM_SIZE_MAX ((size_t)1 << 20) /* of each secret in a storm */
+#define MODEL_SIZE_TABLE_ENTRIES 64u           /* sizes that `table:0` to `table:63` stand for */
 
 /* struct model_program.flags */
 #define MODEL_KEEP_IPC_LOCK 1u /* text: `privileged`: the case keeps CAP_IPC_LOCK */
@@ -99,6 +101,11 @@ enum model_code {
                         *   limit, MODEL_CROWD_FULL_MAX at most; arg: log2 of COUNT, 255: full   */
     MODEL_CROWD_LOOK, /* crowd-look             are all of them there, whole, locked            */
     MODEL_CROWD_FREE, /* crowd-free first|last|every-other  all of them from that end, or half  */
+
+    /* several threads */
+    MODEL_STORM, /* storm SIZE ROUNDS THREADS   so many threads (2 to 8, in slot) allocate, fill, look,
+                  *   check and free at the same time, so many rounds each (a power of two: its log2 in
+                  *   arg); in the end nothing of theirs is alive                               */
 
     MODEL_CODES
 };

@@ -316,6 +316,18 @@ static struct shadow_violation crowd_look_step(const struct shadow *s,
                   event->count, event->count_good);
 }
 
+static struct shadow_violation storm_step(const struct model_event *event)
+{
+    if (event->outcome == MODEL_TRAPPED)
+        return unwritable(event);
+    if (event->count_good < event->count)
+        return broken("threads",
+                      "of %" PRIu64 " secrets only %" PRIu64
+                      " held what was planted until their thread freed them",
+                      event->count, event->count_good);
+    return fine;
+}
+
 static struct shadow_violation judge(struct shadow *s, const struct model_operation *operation,
                                      const struct model_event *event)
 {
@@ -354,6 +366,8 @@ static struct shadow_violation judge(struct shadow *s, const struct model_operat
         return crowd_step(s, event);
     case MODEL_CROWD_LOOK:
         return crowd_look_step(s, event);
+    case MODEL_STORM:
+        return storm_step(event);
     default:
         return fine;
     }

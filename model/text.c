@@ -308,15 +308,17 @@ static bool power_parse(struct reader *r, const char *noun, unsigned logs, uint8
     return true;
 }
 
-static bool nth_parse(struct reader *r, struct model_operation *op)
+/* A plain number, kept in slot. */
+static bool number_parse(struct reader *r, const char *noun, unsigned least, unsigned most,
+                         struct model_operation *op)
 {
-    const char *word = word_take(r, "a call number"), *at = word;
-    uint64_t nth;
+    const char *word = word_take(r, noun), *at = word;
+    uint64_t number;
     if (word == NULL)
         return false;
-    if (!digits_read(&at, UINT8_MAX, &nth) || *at != '\0' || nth == 0)
-        return complain(r, "'%s' is not a call number (1 to 255)", word);
-    op->slot = (uint8_t)nth;
+    if (!digits_read(&at, most, &number) || *at != '\0' || number < least)
+        return complain(r, "'%s' is not %s (%u to %u)", word, noun, least, most);
+    op->slot = (uint8_t)number;
     return true;
 }
 
@@ -352,7 +354,11 @@ static bool operand_parse(struct reader *r, enum operand operand, struct model_o
         }
         return power_parse(r, "a count", FORM_CROWD_LOG2S, &op->arg);
     case OPERAND_NTH:
-        return nth_parse(r, op);
+        return number_parse(r, "a call number", 1, UINT8_MAX, op);
+    case OPERAND_THREADS:
+        return number_parse(r, "a number of threads", 2, MODEL_STORM_THREADS_MAX, op);
+    case OPERAND_ROUNDS:
+        return power_parse(r, "a number of rounds", FORM_STORM_LOG2S, &op->arg);
     case OPERAND_ERRNO:
         return fault_parse(r, op);
     case OPERAND_AFTER:
@@ -525,6 +531,7 @@ static void operand_print(struct writer *w, enum operand operand, const struct m
             say_size(w, op->size);
         break;
     case OPERAND_ALIGN:
+    case OPERAND_ROUNDS:
         say(w, " %lu", 1UL << op->arg);
         break;
     case OPERAND_COUNT:
@@ -534,6 +541,7 @@ static void operand_print(struct writer *w, enum operand operand, const struct m
             say(w, " %lu", 1UL << op->arg);
         break;
     case OPERAND_NTH:
+    case OPERAND_THREADS:
         say(w, " %u", op->slot);
         break;
     case OPERAND_ERRNO:

@@ -118,6 +118,7 @@ static const char *const lines[] = {
     "crowd table:5 131072",
     "crowd-look",
     "crowd-free every-other",
+    "storm 100 64 3",
 };
 #define LINES (sizeof lines / sizeof lines[0])
 

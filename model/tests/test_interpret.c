@@ -81,6 +81,9 @@ static void every_operation_is_carried_out(void **unused)
     toy_run(&toy_table, "open\nalloc s0 8\nfree s0\nstale s0 read\nmisuse s0 double-free\nopen\n");
     for (size_t i = 0; i < record.count; i++)
         seen[record.operations[i].operation.code] = true;
+    toy_run(&toy_storm, "open\nstorm 64 16 2\n");
+    assert_outcome(1, MODEL_OK);
+    seen[MODEL_STORM] = true;
     for (unsigned code = 0; code < MODEL_CODES; code++)
         assert_true(seen[code]);
     assert_int_equal(record.violations, 0);
@@ -724,6 +727,66 @@ static void a_damaged_crowd_is_told(void **unused)
 
 /* ---------------------------------------------------------------------------------------- turns */
 
+static void a_storm_is_counted(void **unused)
+{
+    (void)unused;
+    toy_run(&toy_storm, "open\nstorm 100 256 4\nalloc s0 8\nfill s0\n");
+    const struct model_event *storm = ended(1);
+    assert_true(storm->count > 4 * 64 && storm->count <= 4 * 256);
+    assert_int_equal(storm->count, record.plants - 1);
+    assert_int_equal(storm->count_good, storm->count);
+    assert_int_equal(storm->count_locked, storm->count - toy.unlocked);
+    assert_int_equal(storm->error, 0);
+    assert_int_equal(ended(3)->slot_fill, storm->count + 1);
+    assert_int_equal(toy.live_count, 1);
+    toy_run(&toy_table, "open\nstorm 100 256 4\n"); /* not for several threads */
+    assert_outcome(1, MODEL_SKIPPED);
+}
+
+static void what_a_storm_damages_is_told(void **unused)
+{
+    (void)unused;
+    toy.spill = true;
+    toy_run(&toy_storm, "open\nstorm 100 256 4\n");
+    assert_true(ended(1)->count_good < ended(1)->count);
+    assert_int_equal(record.violations, 1);
+    assert_string_equal(record.promise, "threads");
+}
+
+static void a_storm_takes_no_for_an_answer(void **unused)
+{
+    (void)unused;
+    toy.room = 3;
+    toy_run(&toy_storm, "open\nstorm 100 256 4\n");
+    assert_outcome(1, MODEL_OK);
+    assert_int_equal(ended(1)->error, ENOMEM);
+    toy.room = 0;
+    toy_run(&toy_storm, "open\nstorm 100 256 4\n");
+    assert_outcome(1, MODEL_REFUSED);
+}
+
+/* In a child: the threads of a storm that ended so stay where they are. */
+static void a_death_in_a_storm_is_told(void **unused)
+{
+    static const enum toy_bad bads[] = {TOY_FATAL, TOY_ABORT, TOY_CRASH};
+    (void)unused;
+    for (unsigned i = 0; i < 3; i++) {
+        int status;
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(20);
+            toy.bad = bads[i];
+            toy.storm_bad_at = 30;
+            toy_run(&toy_storm, "open\nstorm 100 256 4\nalloc s0 8\n");
+            const struct recorded *last = &record.operations[1];
+            bool right = record.count == 2 && last->after.outcome == MODEL_DIED;
+            _exit(right && (i != 0 || strcmp(last->after.message, "not?mine") == 0) ? 0 : 1);
+        }
+        waitpid(child, &status, 0);
+        assert_int_equal(status, 0);
+    }
+}
+
 static void the_baton_changes_threads(void **unused)
 {
     (void)unused;
@@ -853,6 +916,10 @@ int main(void)
         cmocka_unit_test_setup(a_crowd_stops_at_a_refusal, fresh),
         cmocka_unit_test_setup(a_full_crowd_is_more_than_the_limit, fresh),
         cmocka_unit_test_setup(a_damaged_crowd_is_told, fresh),
+        cmocka_unit_test_setup(a_storm_is_counted, fresh),
+        cmocka_unit_test_setup(what_a_storm_damages_is_told, fresh),
+        cmocka_unit_test_setup(a_storm_takes_no_for_an_answer, fresh),
+        cmocka_unit_test_setup(a_death_in_a_storm_is_told, fresh),
         cmocka_unit_test_setup(the_baton_changes_threads, fresh),
         cmocka_unit_test_setup(the_shadow_speaks_through_the_host, fresh),
         cmocka_unit_test_setup(handlers_are_put_back, fresh),

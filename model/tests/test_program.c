@@ -249,7 +249,8 @@ static const char every_form[] = "strongroom program 1\n"
                                  "crowd 32 full\n"
                                  "crowd table:5 131072\n"
                                  "crowd-look\n"
-                                 "crowd-free every-other\n";
+                                 "crowd-free every-other\n"
+                                 "storm page+1 256 4\n";
 
 static void every_form_prints_as_it_was_read(void **unused)
 {
@@ -353,6 +354,8 @@ static void wrong_texts_are_told_exactly(void **unused)
          "line 1: alloc-aligned: '24' is not an alignment (a power of two up to 2147483648)"},
         {"crowd 8 262144", "line 1: crowd: '262144' is not a count (a power of two up to 131072)"},
         {"fork vfork", "line 1: fork: 'vfork' is not a kind of fork (libc, raw)"},
+        {"storm 8 3 2", "line 1: storm: '3' is not a number of rounds (a power of two up to 4096)"},
+        {"storm 8 4 1", "line 1: storm: '1' is not a number of threads (2 to 8)"},
         {"crowd-free all", "line 1: crowd-free: 'all' is not an order (first, last, every-other)"},
         {"strongroom program 2", "line 1: program version 2 is not known (known: 1)"},
         {"strongroom", "line 1: the header is not 'strongroom program 1'"},

@@ -3,6 +3,7 @@
 #include "toy.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,6 +207,38 @@ const struct secret_alloc toy_required = {
     .free = toy_free,
 };
 
+static pthread_mutex_t toy_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void *toy_storm_alloc(void *context, size_t size)
+{
+    pthread_mutex_lock(&toy_lock);
+    void *p = toy_alloc(context, size);
+    pthread_mutex_unlock(&toy_lock);
+    return p;
+}
+
+static void toy_storm_free(void *context, void *p, size_t size)
+{
+    pthread_mutex_lock(&toy_lock);
+    bool bad = toy.storm_bad_at > 0 && --toy.storm_bad_at == 0;
+    if (!bad)
+        toy_free(context, p, size);
+    pthread_mutex_unlock(&toy_lock);
+    if (bad)
+        unknown();
+}
+
+const struct secret_alloc toy_storm = {
+    .size = sizeof toy_storm,
+    .flags = SECRET_ALLOC_THREAD_SAFE,
+    .name = "toy-storm",
+    .version = "1",
+    .library = "toy",
+    .open = toy_open,
+    .alloc = toy_storm_alloc,
+    .free = toy_storm_free,
+};
+
 void toy_reset(void)
 {
     toy_close(NULL);
@@ -225,7 +258,7 @@ static bool host_plant(void *arg, uint32_t fill, void *p, size_t size)
 {
     struct record *r = arg;
     volatile unsigned char *to = p;
-    r->plants++;
+    __atomic_fetch_add(&r->plants, 1, __ATOMIC_RELAXED);
     for (size_t i = 0; !r->bad_memory && i < size; i++)
         to[i] = secret_byte(fill, i);
     return !r->bad_memory;
@@ -314,7 +347,8 @@ void toy_run(const struct secret_alloc *table, const char *text)
                                       .end = host_end,
                                       .violated = host_violated,
                                       .fail = host_fail,
-                                      .in_child = host_in_child};
+                                      .in_child = host_in_child,
+                                      .parallel = (table->flags & SECRET_ALLOC_THREAD_SAFE) != 0};
     if (!model_program_parse(&program, text, NULL, error, sizeof error) ||
         !model_interpret(&program, table, &record.host, error, sizeof error))
         fail_msg("%s", error);

@@ -30,6 +30,8 @@ struct toy {
     bool spill;           /* free damages the neighbour that is alive */
     uint64_t locked_step; /* added to locked_bytes at each refusal */
     size_t usable_less;   /* taken off usable */
+    unsigned
+        storm_bad_at; /* the free at which toy_storm takes the secret for an unknown one; 0: none */
     /* seen */
     unsigned opened, closed, handlers_run;
     struct secret_config config;
@@ -48,6 +50,8 @@ struct toy {
 extern struct toy toy;
 /* All entries; the reduced table has the required ones only. */
 extern const struct secret_alloc toy_table, toy_required;
+/* The required ones, and two threads may call them at once. */
+extern const struct secret_alloc toy_storm;
 /* Unmaps what is alive and sets every knob back. */
 void toy_reset(void);
 
