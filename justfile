@@ -81,6 +81,13 @@ lint:
 format:
     exec '{{ tools }}/lint' --format '{{ root }}'
 
+# Write docs/promises.md anew, from what the program says of its promises
+[group('build')]
+[no-exit-message]
+docs: build
+    '{{ tools }}/promises' '{{ root }}/build/strongroom' >'{{ root }}/build/promises.md'
+    cp '{{ root }}/build/promises.md' '{{ root }}/docs/promises.md'
+
 # The reference allocator, its peers and the floors, in one run: bench [--rounds N] [--burst-ms N]
 [group('measure')]
 [no-exit-message]

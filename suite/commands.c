@@ -34,7 +34,8 @@ int complain(const char *format, ...)
 /* Where the text for people goes: to stderr where stdout is the JSON's. */
 static FILE *people(const struct options *options)
 {
-    bool taken = options->json != NULL && strcmp(options->json, "-") == 0;
+    bool taken = (options->json != NULL && strcmp(options->json, "-") == 0) ||
+                 (options->c != NULL && strcmp(options->c, "-") == 0);
     return taken ? stderr : stdout;
 }
 
@@ -43,6 +44,9 @@ static struct run_settings settings_of(const struct options *options)
     return (struct run_settings){
         .subjects = options->words.items,
         .only = options->only.items,
+        .skip = options->skip.items,
+        .skip_slow = options->skip_slow,
+        .quick = options->quick,
         .only_case = options->only_case,
         .jobs = options->jobs,
         .timeout_ms = options->timeout_ms,
@@ -58,7 +62,8 @@ static bool run_asked(const struct options *options, struct run_result *result, 
     struct progress progress;
     bool ran;
 
-    if (options->json != NULL && !output_check(options->json, error, ERROR_BYTES))
+    if ((options->json != NULL && !output_check(options->json, error, ERROR_BYTES)) ||
+        (options->c != NULL && !output_check(options->c, error, ERROR_BYTES)))
         return false;
     progress = progress_begin();
     settings.progress = progress_show;
@@ -68,6 +73,21 @@ static bool run_asked(const struct options *options, struct run_result *result, 
     return ran;
 }
 
+/* Writes the case that --c is about. */
+static int program_written(const struct options *options, const struct run_result *result,
+                           int status)
+{
+    char error[ERROR_BYTES];
+    char *text = report_program(result, options->only_case);
+
+    if (text == NULL)
+        fprintf(stderr, "strongroom: --c: nothing is broken, '%s' is not written\n", options->c);
+    else if (!output_text(options->c, text, error, sizeof error))
+        status = complain("%s", error);
+    free(text);
+    return status;
+}
+
 /* Writes the JSON, if asked for. Returns status, or 2 where it could not be written. */
 static int result_written(const struct options *options, const struct run_result *result,
                           int status)
@@ -75,6 +95,8 @@ static int result_written(const struct options *options, const struct run_result
     char error[ERROR_BYTES];
     json_t *json;
 
+    if (options->c != NULL)
+        status = program_written(options, result, status);
     if (options->json == NULL)
         return status;
     json = report_json(result);
@@ -218,15 +240,17 @@ static int replay_program(const struct options *options)
 
 /* ---- the tables ---- */
 
-#define OPTIONS_RUN                                           \
-    {"only", required_argument, NULL, OPTION_ONLY},           \
-        {"case", required_argument, NULL, OPTION_CASE},       \
-        {"json", required_argument, NULL, OPTION_JSON},       \
-        {"jobs", required_argument, NULL, OPTION_JOBS},       \
-        {"timeout", required_argument, NULL, OPTION_TIMEOUT}, \
-        {"seed", required_argument, NULL, OPTION_SEED},       \
-    {                                                         \
-        "verbose", no_argument, NULL, OPTION_VERBOSE          \
+#define OPTIONS_RUN                                                                           \
+    {"only", required_argument, NULL, OPTION_ONLY},                                           \
+        {"case", required_argument, NULL, OPTION_CASE},                                       \
+        {"skip", required_argument, NULL, OPTION_SKIP},                                       \
+        {"quick", no_argument, NULL, OPTION_QUICK}, {"c", required_argument, NULL, OPTION_C}, \
+        {"json", required_argument, NULL, OPTION_JSON},                                       \
+        {"jobs", required_argument, NULL, OPTION_JOBS},                                       \
+        {"timeout", required_argument, NULL, OPTION_TIMEOUT},                                 \
+        {"seed", required_argument, NULL, OPTION_SEED},                                       \
+    {                                                                                         \
+        "verbose", no_argument, NULL, OPTION_VERBOSE                                          \
     }
 #define OPTIONS_END                           \
     {"help", no_argument, NULL, OPTION_HELP}, \
@@ -254,14 +278,18 @@ static const struct option replay_table[] = {
     OPTIONS_END,
 };
 
-#define HELP_RUN                                                                                 \
-    "  --only PROMISE,...   judge only these promises\n"                                         \
-    "  --case LABEL         run only the case of this label\n"                                   \
-    "  --json FILE          write the whole result there too; - is stdout, and the table then\n" \
-    "                       goes to stderr\n"                                                    \
-    "  --jobs N             cases side by side; as many as there are cores\n"                    \
-    "  --timeout S          seconds that one case may take\n"                                    \
-    "  --seed N             the same number gives the same programs in the same order\n"         \
+#define HELP_RUN                                                                                    \
+    "  --only PROMISE,...   judge only these promises\n"                                            \
+    "  --case LABEL         run only the case of this label\n"                                      \
+    "  --skip PROMISE,...   leave these out; `slow` stands for those that `list` calls so\n"        \
+    "  --quick              a few sizes, nothing slow: some seconds\n"                              \
+    "  --c FILE             write the first case that was broken as a C program of its own; with\n" \
+    "                       --case, that case\n"                                                    \
+    "  --json FILE          write the whole result there too; - is stdout, and the table then\n"    \
+    "                       goes to stderr\n"                                                       \
+    "  --jobs N             cases side by side; as many as there are cores\n"                       \
+    "  --timeout S          seconds that one case may take\n"                                       \
+    "  --seed N             the same number gives the same programs in the same order\n"            \
     "  --verbose            the sizes swept, the cases counted, what the controls showed\n"
 
 const struct command commands[] = {

@@ -95,6 +95,18 @@ static bool promises_read(struct names *names, char *list, struct complaint to)
     return true;
 }
 
+/* The same, with the word `slow` for those that are. */
+static bool skipped_read(struct options *options, char *list, struct complaint to)
+{
+    for (char *rest = list, *id; (id = strsep(&rest, ",")) != NULL;) {
+        if (strcmp(id, "slow") == 0)
+            options->skip_slow = true;
+        else if (!promises_read(&options->skip, id, to))
+            return false;
+    }
+    return true;
+}
+
 /* ---- numbers ---- */
 
 static bool whole_number(const char *text, uint64_t *value)
@@ -164,6 +176,14 @@ static bool option_take(struct options *options, int code, char *value, struct c
         return timeout_read(options, value, to);
     case OPTION_SEED:
         return seed_read(options, value, to);
+    case OPTION_SKIP:
+        return skipped_read(options, value, to);
+    case OPTION_QUICK:
+        options->quick = options->skip_slow = true;
+        return true;
+    case OPTION_C:
+        options->c = value;
+        return value[0] != '\0' || wrong(to, "--c: the name of the file is empty");
     case OPTION_VERBOSE:
         options->verbose = true;
         return true;
@@ -235,5 +255,6 @@ void options_free(struct options *options)
     free(options->words.items);
     free(options->only.items);
     free(options->allowed.items);
+    free(options->skip.items);
     *options = (struct options){0};
 }

@@ -21,6 +21,9 @@ enum option_code {
     OPTION_TIMEOUT,
     OPTION_SEED,
     OPTION_VERBOSE,
+    OPTION_SKIP,
+    OPTION_QUICK,
+    OPTION_C,
     OPTION_ALL
 };
 
@@ -34,10 +37,11 @@ struct options {
     struct names words;   /* what is not an option: subjects, promises, files */
     struct names only;    /* promise ids, known ones, each once */
     struct names allowed; /* the same, of --allow-unobserved */
-    const char *only_case, *json;
+    struct names skip;    /* the same, of --skip; `slow` is not among them but in skip_slow */
+    const char *only_case, *json, *c;
     unsigned jobs, timeout_ms; /* 0: not given */
     uint64_t seed;
-    bool seeded, verbose, all, help;
+    bool seeded, verbose, all, help, skip_slow, quick;
 };
 
 /* Reads argv (argv[0] is the command's own name) by a command's table. On failure false, and

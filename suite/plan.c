@@ -30,9 +30,20 @@ static const struct model_size part[] = {
     PAGES(1, -1), PAGES(1, 0), PAGES(1, 1), PAGES(3, 17), PAGES(16, 0),
 };
 
+/* For --quick. */
+static const struct model_size few[] = {
+    RAW(32),
+    RAW(257),
+    PAGES(1, 1),
+    PAGES(3, 17),
+};
+static const struct model_size fewer[] = {RAW(32), PAGES(3, 17)};
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
 const struct model_size *plan_sizes(size_t *count)
 {
-    *count = sizeof sizes / sizeof *sizes;
+    *count = COUNT(sizes);
     return sizes;
 }
 
@@ -67,16 +78,28 @@ static void plan_sized(struct plan *plan, const char *prefix, const char *text,
     plan_case(plan, label, text, n);
 }
 
+static void plan_each(struct plan *plan, const char *prefix, const char *text,
+                      const struct model_size *each, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        plan_sized(plan, prefix, text, &each[i]);
+}
+
+bool plan_is_quick(const struct plan *plan)
+{
+    return plan->quick;
+}
+
 void plan_sweep_as(struct plan *plan, const char *prefix, const char *text)
 {
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        plan_sized(plan, prefix, text, &sizes[i]);
+    plan_each(plan, prefix, text, plan->quick ? few : sizes,
+              plan->quick ? COUNT(few) : COUNT(sizes));
 }
 
 void plan_part_as(struct plan *plan, const char *prefix, const char *text)
 {
-    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
-        plan_sized(plan, prefix, text, &part[i]);
+    plan_each(plan, prefix, text, plan->quick ? fewer : part,
+              plan->quick ? COUNT(fewer) : COUNT(part));
 }
 
 void plan_sweep(struct plan *plan, const char *text)
@@ -84,11 +107,19 @@ void plan_sweep(struct plan *plan, const char *text)
     plan_sweep_as(plan, "", text);
 }
 
-bool plan_make(struct plan *plan, const struct promise *promise)
+bool plan_make(struct plan *plan, const struct promise *promise, bool quick)
 {
-    *plan = (struct plan){0};
+    *plan = (struct plan){.quick = quick};
     promise->plan(plan);
     return plan->error[0] == '\0';
+}
+
+const struct planned_case *plan_find(const struct plan *plan, const char *label)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (strcmp(plan->cases[i].label, label) == 0)
+            return &plan->cases[i];
+    return NULL;
 }
 
 void plan_free(struct plan *plan)

@@ -13,13 +13,16 @@ struct planned_case {
 };
 
 struct plan {
+    bool quick; /* a few sizes only */
     size_t count, room;
     struct planned_case *cases;
     char error[192]; /* the first program that could not be read; "": none */
 };
 
 /* Fills plan with the cases of a promise; false if one of its programs is not a program. */
-bool plan_make(struct plan *plan, const struct promise *promise);
+bool plan_make(struct plan *plan, const struct promise *promise, bool quick);
+/* The planned case of that label; NULL: none. */
+const struct planned_case *plan_find(const struct plan *plan, const char *label);
 void plan_free(struct plan *plan);
 
 #endif

@@ -27,7 +27,8 @@ enum observer {
     OBSERVE_CHILDREN = 32,  /* memory of a forked child */
     OBSERVE_LIMIT = 64,     /* RLIMIT_MEMLOCK enforced on the case: CAP_IPC_LOCK is dropped */
     OBSERVE_IPC_LOCK = 128, /* CAP_IPC_LOCK can be kept: needs root */
-    OBSERVERS = 8           /* how many */
+    OBSERVE_PROCESS = 256,  /* all memory of the case, and its vector registers */
+    OBSERVERS = 9           /* how many */
 };
 /* "releases", "locks", ... of a single bit */
 const char *observer_name(unsigned observer);
@@ -51,11 +52,14 @@ struct promise {
     const char *in_practice; /* what breaks it in practice */
     unsigned observers;      /* set of enum observer */
     unsigned entries;        /* set of enum model_entry that it needs */
+    unsigned flags;          /* SECRET_ALLOC_... that the subject must have set */
     /* Adds the programs. */
     void (*plan)(struct plan *plan);
     /* Judges one case that ran to its end (a subject that crashed or hung was judged already).
      * Fills evidence->summary and adds to evidence->details. */
     enum finding (*judge)(const struct case_run *run, struct evidence *evidence);
+    /* Its cases take a second or more each: --quick and `--skip slow` leave it out. */
+    bool slow;
     /* Its programs do what the subject may end: judge() weighs a death, wherever it happens. */
     bool deadly;
     /* Only some of its programs can show it broken: at least one, not each, must be seen broken on
@@ -81,6 +85,8 @@ void plan_sweep(struct plan *plan, const char *text);
 void plan_sweep_as(struct plan *plan, const char *prefix, const char *text);
 /* A dozen sizes of the sweep, for programs of many kinds: each kind of size is among them. */
 void plan_part_as(struct plan *plan, const char *prefix, const char *text);
+/* Are a few cases enough? The sweeps know by themselves. */
+bool plan_is_quick(const struct plan *plan);
 /* The sweep itself: small, around powers of two, around pages, to some 256 KiB. */
 const struct model_size *plan_sizes(size_t *count);
 

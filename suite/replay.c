@@ -93,6 +93,7 @@ static void print_seen(const struct seen *seen)
     case SEEN_RELEASE:
     case SEEN_BYTES:
     case SEEN_CHILD:
+    case SEEN_RESIDUE:
         (void)printf("       %s", seen->kind == SEEN_RELEASE ? "given to " : "after ");
         print_bytes(&seen->bytes);
         break;

@@ -82,6 +82,23 @@ static const struct variant *variant_of(const struct runner *runner, size_t subj
 
 /* ---- what is to be run ---- */
 
+static bool named(const char *const *names, const char *name)
+{
+    for (; names != NULL && *names != NULL; names++)
+        if (strcmp(*names, name) == 0)
+            return true;
+    return false;
+}
+
+static bool promise_chosen(const struct run_settings *settings, const struct promise *promise)
+{
+    if (named(settings->skip, promise->id))
+        return false;
+    if (settings->only != NULL)
+        return named(settings->only, promise->id);
+    return !promise->slow || !settings->skip_slow;
+}
+
 static bool promises_choose(struct runner *runner, char *error, size_t error_bytes)
 {
     const char *known[PROMISES_MAX + 1] = {NULL};
@@ -95,14 +112,12 @@ static bool promises_choose(struct runner *runner, char *error, size_t error_byt
                            near ? near : "", near ? "'?" : "; `strongroom list` shows them");
             return false;
         }
-    for (size_t i = 0; known[i] != NULL; i++) {
-        bool chosen = runner->settings->only == NULL;
-        for (size_t j = 0; !chosen && runner->settings->only[j] != NULL; j++)
-            chosen = strcmp(runner->settings->only[j], known[i]) == 0;
-        if (chosen)
+    for (size_t i = 0; known[i] != NULL; i++)
+        if (promise_chosen(runner->settings, promises[i]))
             runner->promises[runner->promises_count++] = promises[i];
-    }
-    return true;
+    if (runner->promises_count == 0)
+        (void)snprintf(error, error_bytes, "every promise is skipped: nothing is left to judge");
+    return runner->promises_count > 0;
 }
 
 static bool plans_make(struct runner *runner, char *error, size_t error_bytes)
@@ -110,13 +125,12 @@ static bool plans_make(struct runner *runner, char *error, size_t error_bytes)
     bool known = runner->settings->only_case == NULL;
     for (size_t i = 0; i < runner->promises_count; i++) {
         struct plan *plan = &runner->plans[i];
-        if (!plan_make(plan, runner->promises[i])) {
+        if (!plan_make(plan, runner->promises[i], runner->settings->quick)) {
             (void)snprintf(error, error_bytes, "promise %s, %s", runner->promises[i]->id,
                            plan->error);
             return false;
         }
-        for (size_t j = 0; !known && j < plan->count; j++)
-            known = strcmp(plan->cases[j].label, runner->settings->only_case) == 0;
+        known = known || plan_find(plan, runner->settings->only_case) != NULL;
     }
     if (!known)
         (void)snprintf(error, error_bytes, "no chosen promise has a case '%s'",
@@ -185,12 +199,19 @@ static bool host_try(struct runner *runner, char *error, size_t error_bytes)
     return good;
 }
 
+/* Does the subject have the entries and flags that a promise is about? */
+static bool unit_offered(const struct promise *promise, const struct variant *variant)
+{
+    return (promise->entries & ~variant->is.entries) == 0 &&
+           (promise->flags & ~variant->is.flags) == 0;
+}
+
 static bool unit_runs(const struct runner *runner, size_t subject, size_t promise)
 {
     const struct promise *p = runner->promises[promise];
     const struct candidate *candidate = &runner->candidates.list[subject];
     return host_lacks(runner->host, p->observers) == NULL && !candidate->dead &&
-           (p->entries & ~candidate->variant.is.entries) == 0;
+           unit_offered(p, &candidate->variant);
 }
 
 static void jobs_add_unit(struct runner *runner, size_t subject, size_t promise)
@@ -417,9 +438,11 @@ static void decide(struct runner *runner, size_t subject, size_t promise,
         (void)snprintf(record->evidence.summary, sizeof record->evidence.summary, "%s",
                        candidate->death);
         record->verdict = judge_verdict(p, record->claimed, &record->evidence);
-    } else if ((p->entries & ~candidate->variant.is.entries) != 0) {
+    } else if (!unit_offered(p, &candidate->variant)) {
         record->verdict = VERDICT_NOT_OFFERED;
-        say(&record->evidence, "an entry that it needs is not offered");
+        say(&record->evidence, (p->flags & ~candidate->variant.is.flags) != 0
+                                   ? "it does not say that it is thread-safe"
+                                   : "an entry that it needs is not offered");
     } else if (lacks != NULL) {
         record->verdict = VERDICT_NOT_OBSERVABLE;
         say(&record->evidence, "%s", lacks);

@@ -14,6 +14,9 @@ struct run_settings {
     const char *const *subjects; /* names, library names or paths of .so; NULL-terminated.
                                   * NULL: every subject that was found */
     const char *const *only;     /* promise ids; NULL: all */
+    const char *const *skip;     /* promise ids that are left out; NULL: none */
+    bool skip_slow;              /* and so are the slow ones, unless only names them */
+    bool quick;                  /* a few sizes */
     const char *only_case;       /* label of the only case to run; NULL: all */
     unsigned jobs;               /* cases side by side; 0: as many as there are cores */
     unsigned timeout_ms;         /* for one case; 0: the default */

@@ -207,6 +207,7 @@ void supervise(const struct host *host, const struct case_order *order, struct c
                              .program = order->program,
                              .page_bytes = host->page_bytes};
     struct watch watch = {.host = host,
+                          .wanted = order->observers,
                           .run = run,
                           .listener_fd = -1,
                           .target = {.mem_fd = -1,

@@ -34,15 +34,18 @@ enum seen_kind {
     SEEN_LOCKS,     /* locks, pageout_pages: of a live secret */
     SEEN_CHECK,     /* good: the bytes of a live secret are those planted; text: where not */
     SEEN_CHILD,     /* bytes: at the place of a live secret, in a forked child */
-    SEEN_FAULT,     /* text: the system call that was made to fail */
-    SEEN_SIGNAL,    /* text: the subject tried to signal a process that is not its own */
-    SEEN_VIOLATION  /* promise, text: by the shadow model */
+    SEEN_RESIDUE, /* bytes: of dead secrets anywhere; text: in which mapping. The last one of a look,
+                       with good, is the sum */
+    SEEN_FAULT,   /* text: the system call that was made to fail */
+    SEEN_SIGNAL,  /* text: the subject tried to signal a process that is not its own */
+    SEEN_VIOLATION /* promise, text: by the shadow model */
 };
 
 /* Secret bytes in a range of memory. `windows` count runs of 8 consecutive bytes. */
 struct seen_bytes {
-    char where[24]; /* "munmap", "free" (when it returned), "child", "peek" */
-    unsigned slot;  /* whose place it is; MODEL_SLOTS: no one's */
+    char where
+        [24]; /* "munmap", "free" (when it returned), "child", "peek", "process", "registers" */
+    unsigned slot; /* whose place it is; MODEL_SLOTS: no one's */
     uint64_t address, size_bytes, readable_bytes;
     uint64_t dead_windows;  /* of secrets that were freed, or are being freed */
     uint64_t dead_address;  /* of the first one */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* watch.c: follows one case along and writes down what is seen. */
-#include "suite/watch.h"
+#include "suite/fills.h"
+#include "suite/look.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,16 +13,15 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define WINDOWS_ENOUGH 4096u                  /* a leak is a leak */
 #define RELEASE_BYTES_MAX (UINT64_C(1) << 40) /* searched in seconds, if it is mostly empty */
 #define VECTOR_MAX 1024u                      /* UIO_MAXIOV */
 
-static bool blind(const struct watch *watch, unsigned observer)
+bool watch_blind(const struct watch *watch, unsigned observer)
 {
     return (watch->host->blind & observer) != 0;
 }
 
-static struct seen *seen_add(struct watch *watch, enum seen_kind kind)
+struct seen *watch_seen_add(struct watch *watch, enum seen_kind kind)
 {
     struct case_run *run = watch->run;
     if (run->count == watch->seen_room) {
@@ -39,8 +39,7 @@ static struct seen *seen_add(struct watch *watch, enum seen_kind kind)
     return seen;
 }
 
-/* An observer failed a control of its own: nothing seen in this case counts. */
-static void observer_failed(struct watch *watch, const char *how)
+void watch_failed(struct watch *watch, const char *how)
 {
     watch->run->ending = ENDED_FAILED;
     (void)snprintf(watch->run->text, sizeof watch->run->text, "%s", how);
@@ -48,232 +47,7 @@ static void observer_failed(struct watch *watch, const char *how)
 
 static uint64_t locked_bytes(const struct watch *watch)
 {
-    return blind(watch, OBSERVE_LOCKS) ? 0 : target_locked_bytes(&watch->target);
-}
-
-/* ---- secrets ---- */
-
-static struct fill *fill_add(struct watch *watch)
-{
-    if (watch->fills_count == watch->fills_room) {
-        watch->fills_room = watch->fills_room * 2 + 16;
-        struct fill *more = realloc(watch->fills, watch->fills_room * sizeof *more);
-        if (more == NULL)
-            abort();
-        watch->fills = more;
-    }
-    return &watch->fills[watch->fills_count++];
-}
-
-/* The secret that a position in the pool belongs to; NULL: to none of this case's. */
-static const struct fill *fill_at(const struct watch *watch, uint32_t position)
-{
-    uint64_t offset =
-        watch->pool_start + (position + CASE_POOL_BYTES - watch->pool_start) % CASE_POOL_BYTES;
-    if (offset >= watch->pool_next)
-        return NULL;
-    /* Where the pool was used more than once around, the last use counts. */
-    offset += (watch->pool_next - 1 - offset) / CASE_POOL_BYTES * CASE_POOL_BYTES;
-    size_t low = 0, high = watch->fills_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (watch->fills[middle].offset + watch->fills[middle].length <= offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < watch->fills_count ? &watch->fills[low] : NULL;
-}
-
-static struct fill *fill_of_slot(const struct watch *watch, unsigned slot)
-{
-    for (size_t i = watch->fills_count; i-- > 0;)
-        if (watch->fills[i].slot == slot && watch->fills[i].state <= FILL_DYING)
-            return &watch->fills[i];
-    return NULL;
-}
-
-/* What was planted in the slot last, alive or not. */
-static const struct fill *last_fill_of_slot(const struct watch *watch, unsigned slot)
-{
-    for (size_t i = watch->fills_count; i-- > 0;)
-        if (watch->fills[i].slot == slot)
-            return &watch->fills[i];
-    return NULL;
-}
-
-static void fills_of_slot_become(struct watch *watch, unsigned slot, enum fill_state state)
-{
-    for (size_t i = 0; i < watch->fills_count; i++)
-        if (watch->fills[i].slot == slot && watch->fills[i].state <= FILL_DYING)
-            watch->fills[i].state = state;
-}
-
-static void all_fills_become(struct watch *watch, enum fill_state state)
-{
-    for (size_t i = 0; i < watch->fills_count; i++)
-        if (watch->fills[i].state <= FILL_DYING)
-            watch->fills[i].state = state;
-}
-
-static void planted(struct watch *watch, const struct case_message *message)
-{
-    /* what stood there is overwritten */
-    fills_of_slot_become(watch, watch->operation.slot, FILL_DEAD);
-    *fill_add(watch) = (struct fill){.number = message->fill,
-                                     .offset = message->pool_offset,
-                                     .length = message->size_bytes,
-                                     .kept = message->size_bytes,
-                                     .address = message->address,
-                                     .slot = watch->operation.slot,
-                                     .state = FILL_LIVE};
-    watch->pool_next = message->pool_offset + message->size_bytes;
-}
-
-/* A crowd grew: its secrets are of one size and lie behind each other in the pool. */
-static void planted_crowd(struct watch *watch, uint64_t size_bytes, uint64_t pool_next)
-{
-    uint32_t number = watch->fills_count > 0 ? watch->fills[watch->fills_count - 1].number : 0;
-    for (uint64_t at = watch->pool_next; size_bytes > 0 && at + size_bytes <= pool_next;
-         at += size_bytes)
-        *fill_add(watch) = (struct fill){.number = ++number,
-                                         .offset = at,
-                                         .length = size_bytes,
-                                         .kept = size_bytes,
-                                         .slot = MODEL_SLOTS,
-                                         .state = FILL_CROWD};
-    watch->pool_next = pool_next;
-}
-
-/* ---- looking at bytes ---- */
-
-struct looking {
-    const struct watch *watch;
-    struct seen_bytes *bytes;
-};
-
-static bool window_found(void *arg, uint64_t address, uint32_t position)
-{
-    const struct looking *looking = arg;
-    const struct fill *fill = fill_at(looking->watch, position);
-    if (fill == NULL)
-        return true;
-    uint64_t offset =
-        (position + CASE_POOL_BYTES - fill->offset % CASE_POOL_BYTES) % CASE_POOL_BYTES;
-    if (fill->state != FILL_DYING && fill->state != FILL_DEAD && offset < fill->kept)
-        return ++looking->bytes->live_windows < WINDOWS_ENOUGH * 64;
-    if (looking->bytes->dead_windows++ == 0) {
-        looking->bytes->dead_address = address;
-        looking->bytes->dead_offset = offset;
-    }
-    return looking->bytes->dead_windows < WINDOWS_ENOUGH;
-}
-
-static struct seen_bytes look(const struct watch *watch, const char *where, int mem_fd,
-                              uint64_t address, uint64_t size_bytes)
-{
-    struct seen_bytes bytes = {.slot = MODEL_SLOTS, .address = address, .size_bytes = size_bytes};
-    (void)snprintf(bytes.where, sizeof bytes.where, "%s", where);
-    struct looking looking = {.watch = watch, .bytes = &bytes};
-    int pagemap_fd = mem_fd == watch->target.mem_fd ? watch->target.pagemap_fd : -1;
-    struct sight sight = target_search(&watch->target, mem_fd, pagemap_fd, &watch->host->secrets,
-                                       address, size_bytes, window_found, &looking);
-    bytes.readable_bytes = sight.readable_bytes;
-    return bytes;
-}
-
-/* What of a secret's place can hold secret bytes: a subject may well say yes to SIZE_MAX / 2, but no
- * more than MODEL_FILL_MAX_BYTES are ever planted. */
-static uint64_t place_bytes(const struct watched_slot *slot)
-{
-    uint64_t bytes = slot->usable_bytes > slot->size_bytes ? slot->usable_bytes : slot->size_bytes;
-    return bytes < MODEL_FILL_MAX_BYTES ? bytes : MODEL_FILL_MAX_BYTES;
-}
-
-/* For a secret shorter than a window: does all of what was planted in the slot last stand there? */
-static void look_at_short(const struct watch *watch, int mem_fd, unsigned slot_number,
-                          struct seen_bytes *bytes)
-{
-    const struct fill *fill = last_fill_of_slot(watch, slot_number);
-    uint64_t address = watch->slots[slot_number].address;
-    uint8_t chunk[SECRETS_WINDOW_BYTES];
-    if (fill == NULL || fill->length >= SECRETS_WINDOW_BYTES || fill->length == 0)
-        return;
-    bytes->short_bytes = (uint32_t)fill->length;
-    bytes->short_whole = address >= bytes->address &&
-                         address - bytes->address < bytes->size_bytes &&
-                         target_read(mem_fd, address, chunk, (size_t)fill->length) == fill->length;
-    for (uint64_t i = 0; i < fill->length && bytes->short_whole; i++)
-        bytes->short_whole = chunk[i] == secrets_byte(&watch->host->secrets, fill->offset + i);
-}
-
-/* How much of a secret's own place lies in the range looked at, what of it is not zero, and whether
- * a short one still stands there whole. */
-static void look_at_place(const struct watch *watch, int mem_fd, unsigned slot_number,
-                          struct seen_bytes *bytes)
-{
-    const struct watched_slot *slot = &watch->slots[slot_number];
-    uint64_t start = slot->address > bytes->address ? slot->address : bytes->address;
-    uint64_t place_end = slot->address + place_bytes(slot);
-    uint64_t end = bytes->address + bytes->size_bytes;
-    end = end < place_end ? end : place_end;
-    bytes->slot = slot_number;
-    for (uint64_t at = start; at < end;) {
-        uint8_t chunk[4096];
-        size_t want = end - at < sizeof chunk ? (size_t)(end - at) : sizeof chunk;
-        size_t got = target_read(mem_fd, at, chunk, want);
-        if (got == 0)
-            break;
-        for (size_t i = 0; i < got; i++)
-            bytes->place_nonzero += chunk[i] != 0;
-        bytes->place_bytes += got;
-        at += got;
-    }
-    look_at_short(watch, mem_fd, slot_number, bytes);
-}
-
-/* What a blind observer would say: looked at all of it, all is well. */
-static void see_nothing(struct seen_bytes *bytes)
-{
-    bytes->readable_bytes = bytes->place_bytes = bytes->size_bytes;
-    bytes->dead_windows = bytes->live_windows = bytes->place_nonzero = 0;
-    bytes->short_whole = false;
-}
-
-static void record_place(struct watch *watch, const char *where, unsigned slot_number)
-{
-    const struct watched_slot *slot = &watch->slots[slot_number];
-    if (slot->address == 0 || watch->target.mem_fd < 0)
-        return;
-    struct seen_bytes bytes =
-        look(watch, where, watch->target.mem_fd, slot->address, place_bytes(slot));
-    look_at_place(watch, watch->target.mem_fd, slot_number, &bytes);
-    if (blind(watch, OBSERVE_MEMORY))
-        see_nothing(&bytes);
-    seen_add(watch, SEEN_BYTES)->bytes = bytes;
-}
-
-static void record_left(struct watch *watch, unsigned slot_number, uint64_t start, uint64_t end)
-{
-    if (start >= end || watch->target.mem_fd < 0)
-        return;
-    struct seen_bytes bytes = look(watch, "resize", watch->target.mem_fd, start, end - start);
-    look_at_place(watch, watch->target.mem_fd, slot_number, &bytes);
-    if (blind(watch, OBSERVE_MEMORY))
-        see_nothing(&bytes);
-    seen_add(watch, SEEN_BYTES)->bytes = bytes;
-}
-
-/* After a resize: what is left where the secret no longer is, before and behind it. The slack behind
- * a shrunk one is such a place too. The slot still tells where it was. */
-static void record_left_behind(struct watch *watch, unsigned slot_number,
-                               const struct model_event *now)
-{
-    const struct watched_slot *old = &watch->slots[slot_number];
-    uint64_t start = old->address, end = old->address + place_bytes(old);
-    uint64_t now_end = now->address + now->size_bytes;
-    record_left(watch, slot_number, start, now->address < end ? now->address : end);
-    record_left(watch, slot_number, now_end > start ? now_end : start, end);
+    return watch_blind(watch, OBSERVE_LOCKS) ? 0 : target_locked_bytes(&watch->target);
 }
 
 /* ---- memory given back ---- */
@@ -293,13 +67,13 @@ static void released_by_close(struct watch *watch, const struct seen_bytes *rang
         memcpy(bytes.where, range->where, sizeof bytes.where);
         look_at_place(watch, watch->target.mem_fd, i, &bytes);
         if (bytes.place_bytes > 0)
-            seen_add(watch, SEEN_RELEASE)->bytes = bytes;
+            watch_seen_add(watch, SEEN_RELEASE)->bytes = bytes;
     }
 }
 
 static void released(struct watch *watch, const char *name, uint64_t address, uint64_t size_bytes)
 {
-    if (watch->target.mem_fd < 0 || blind(watch, OBSERVE_RELEASES) || !watch->loaded)
+    if (watch->target.mem_fd < 0 || watch_blind(watch, OBSERVE_RELEASES) || !watch->loaded)
         return;
     /* mm/mlock.c, mm/mmap.c: whole pages are meant */
     uint64_t page = watch->target.page_bytes;
@@ -313,12 +87,12 @@ static void released(struct watch *watch, const char *name, uint64_t address, ui
     } else {
         size_bytes = (address + size_bytes + page - 1) / page * page - start;
     }
-    struct seen_bytes bytes = look(watch, name, watch->target.mem_fd, start, size_bytes);
+    struct seen_bytes bytes = look_at(watch, name, watch->target.mem_fd, start, size_bytes);
     if (frees_one(&watch->operation))
         look_at_place(watch, watch->target.mem_fd, watch->operation.slot, &bytes);
     if (bytes.place_bytes > 0 || bytes.dead_windows > 0 || bytes.live_windows > 0 ||
         bytes.short_whole)
-        seen_add(watch, SEEN_RELEASE)->bytes = bytes;
+        watch_seen_add(watch, SEEN_RELEASE)->bytes = bytes;
     if (watch->operation.code == MODEL_CLOSE)
         released_by_close(watch, &bytes);
 }
@@ -357,7 +131,7 @@ static void released_by_file(struct watch *watch, const char *name)
 {
     const struct watched_slot *slot = &watch->slots[watch->operation.slot];
     if (frees_one(&watch->operation) && slot->live)
-        released(watch, name, slot->address, place_bytes(slot));
+        released(watch, name, slot->address, look_place_bytes(slot));
 }
 
 /* ---- notifications ---- */
@@ -391,11 +165,11 @@ static int fault_due(struct watch *watch, const struct notify_call *call)
         return 0;
     if (!watch->fault.told) {
         watch->fault.told = true;
-        struct seen *seen = seen_add(watch, SEEN_FAULT);
+        struct seen *seen = watch_seen_add(watch, SEEN_FAULT);
         (void)snprintf(seen->text, sizeof seen->text, "%s number %u fails with %s", call->name,
                        number, strerrorname_np(watch->fault.error));
     }
-    return blind(watch, OBSERVE_FAULTS) ? 0 : watch->fault.error;
+    return watch_blind(watch, OBSERVE_FAULTS) ? 0 : watch->fault.error;
 }
 
 static int judge_call(struct watch *watch, const struct notify_call *call)
@@ -422,7 +196,7 @@ static int judge_call(struct watch *watch, const struct notify_call *call)
     case NOTIFY_SIGNAL:
         if (may_signal(watch, call->process))
             return 0;
-        (void)snprintf(seen_add(watch, SEEN_SIGNAL)->text, sizeof((struct seen *)0)->text,
+        (void)snprintf(watch_seen_add(watch, SEEN_SIGNAL)->text, sizeof((struct seen *)0)->text,
                        "%s to a process that is not its own", call->name);
         return EPERM;
     case NOTIFY_OTHER:
@@ -465,7 +239,7 @@ static unsigned observers_at_work(const struct watch *watch, bool memory)
 {
     unsigned set = OBSERVE_TRAPS | OBSERVE_LIMIT | OBSERVE_IPC_LOCK;
     if (memory)
-        set |= OBSERVE_MEMORY | OBSERVE_CHILDREN | OBSERVE_RELEASES;
+        set |= OBSERVE_MEMORY | OBSERVE_CHILDREN | OBSERVE_RELEASES | OBSERVE_PROCESS;
     if (watch->target.smaps_fd >= 0 && target_locked_bytes(&watch->target) != UINT64_MAX)
         set |= OBSERVE_LOCKS;
     if (watch->listener_fd >= 0)
@@ -480,7 +254,7 @@ static void capability_check(struct watch *watch)
     bool wanted = program != NULL && (program->flags & MODEL_KEEP_IPC_LOCK) != 0;
     bool held = (target_capabilities(&watch->target) & UINT64_C(1) << CAP_IPC_LOCK) != 0;
     if (held && !wanted)
-        observer_failed(watch, "the case still has CAP_IPC_LOCK, so no limit binds it");
+        watch_failed(watch, "the case still has CAP_IPC_LOCK, so no limit binds it");
     else if (wanted && !held)
         watch->run->observers &= ~(unsigned)OBSERVE_IPC_LOCK;
 }
@@ -494,6 +268,8 @@ static void hello(struct watch *watch, const struct case_message *message, const
     keep(&watch->listener_fd, message, CASE_FD_LISTENER, fds);
     bool memory = marker_reads(watch->target.mem_fd, message->address);
     watch->run->observers = observers_at_work(watch, memory);
+    watch->registers_address = message->event.address;
+    watch->registers_bytes = message->event.size_bytes;
     watch->run->code = message->listener_errno;
     watch->run->unloaded_locked_bytes = locked_bytes(watch);
     capability_check(watch);
@@ -509,13 +285,13 @@ static void child(struct watch *watch, const struct case_message *message, const
             continue;
         struct seen_bytes bytes = {.size_bytes = watch->slots[i].size_bytes};
         if (readable) {
-            bytes =
-                look(watch, "child", mem_fd, watch->slots[i].address, watch->slots[i].size_bytes);
+            bytes = look_at(watch, "child", mem_fd, watch->slots[i].address,
+                            watch->slots[i].size_bytes);
             look_at_place(watch, mem_fd, i, &bytes);
         }
-        if (blind(watch, OBSERVE_CHILDREN))
-            see_nothing(&bytes);
-        struct seen *seen = seen_add(watch, SEEN_CHILD);
+        if (watch_blind(watch, OBSERVE_CHILDREN))
+            look_blindly(&bytes);
+        struct seen *seen = watch_seen_add(watch, SEEN_CHILD);
         seen->bytes = bytes;
         seen->good = readable;
         (void)snprintf(seen->text, sizeof seen->text, "s%u", i);
@@ -524,20 +300,11 @@ static void child(struct watch *watch, const struct case_message *message, const
         (void)close(mem_fd);
 }
 
-/* The fill of that number; fills that failed left no entry, so it may stand further down. */
-static const struct fill *fill_numbered(const struct watch *watch, uint32_t number)
-{
-    size_t i = number < watch->fills_count ? number : watch->fills_count;
-    while (i > 0 && watch->fills[i - 1].number > number)
-        i--;
-    return i > 0 && watch->fills[i - 1].number == number ? &watch->fills[i - 1] : NULL;
-}
-
 /* How many bytes from address on are those of the pool at offset, up to size_bytes. */
 static uint64_t bytes_in_order(const struct watch *watch, uint64_t offset, uint64_t address,
                                uint64_t size_bytes)
 {
-    uint64_t done = blind(watch, OBSERVE_MEMORY) ? size_bytes : 0;
+    uint64_t done = watch_blind(watch, OBSERVE_MEMORY) ? size_bytes : 0;
     while (done < size_bytes) {
         uint8_t chunk[4096];
         size_t want = size_bytes - done < sizeof chunk ? (size_t)(size_bytes - done) : sizeof chunk;
@@ -555,7 +322,7 @@ static uint64_t bytes_in_order(const struct watch *watch, uint64_t offset, uint6
 static bool check(struct watch *watch, uint32_t number, uint64_t address, uint64_t size_bytes,
                   bool always_record)
 {
-    const struct fill *fill = fill_numbered(watch, number);
+    const struct fill *fill = fills_numbered(watch, number);
     if (watch->target.mem_fd < 0 || fill == NULL)
         return false;
     uint64_t size = size_bytes < fill->kept ? size_bytes : fill->kept;
@@ -564,9 +331,9 @@ static bool check(struct watch *watch, uint32_t number, uint64_t address, uint64
     /* The comparison's own control: bytes from elsewhere in the pool must not pass. */
     if (size >= SECRETS_WINDOW_BYTES &&
         bytes_in_order(watch, fill->offset + CASE_POOL_BYTES / 2, address, size) == size)
-        observer_failed(watch, "the comparison of bytes takes any bytes for right");
+        watch_failed(watch, "the comparison of bytes takes any bytes for right");
     if (!good || always_record) {
-        struct seen *seen = seen_add(watch, SEEN_CHECK);
+        struct seen *seen = watch_seen_add(watch, SEEN_CHECK);
         seen->good = good;
         if (good)
             (void)snprintf(seen->text, sizeof seen->text,
@@ -584,7 +351,7 @@ static bool check(struct watch *watch, uint32_t number, uint64_t address, uint64
 static void check_all(struct watch *watch)
 {
     for (unsigned i = 0; i < MODEL_SLOTS; i++) {
-        const struct fill *fill = watch->slots[i].live ? fill_of_slot(watch, i) : NULL;
+        const struct fill *fill = watch->slots[i].live ? fills_alive_in(watch, i) : NULL;
         if (fill == NULL || fill->state != FILL_LIVE)
             continue;
         (void)check(watch, fill->number, fill->address, fill->kept, true);
@@ -595,7 +362,7 @@ static bool locks_of(const struct watch *watch, uint64_t address, uint64_t size_
                      struct target_locks *locks)
 {
     bool good = target_locks(&watch->target, address, size_bytes, locks);
-    if (blind(watch, OBSERVE_LOCKS))
+    if (watch_blind(watch, OBSERVE_LOCKS))
         locks->lo_pages = locks->dd_pages = locks->pages;
     return good;
 }
@@ -603,14 +370,14 @@ static bool locks_of(const struct watch *watch, uint64_t address, uint64_t size_
 static void record_locks(struct watch *watch, const struct model_event *event)
 {
     struct target_locks nowhere;
-    struct seen *seen = seen_add(watch, SEEN_LOCKS);
+    struct seen *seen = watch_seen_add(watch, SEEN_LOCKS);
     seen->event = *event;
     seen->good = locks_of(watch, event->address, event->size_bytes, &seen->locks);
     seen->pageout_pages = event->count_locked;
     seen->locked_bytes = locked_bytes(watch);
     /* The control: the page at 0 is never mapped, so it must not count as locked. */
     if (locks_of(watch, 0, 1, &nowhere) && (nowhere.lo_pages != 0 || nowhere.dd_pages != 0))
-        observer_failed(watch, "the observer of locks takes any page for locked");
+        watch_failed(watch, "the observer of locks takes any page for locked");
 }
 
 static bool calls_subject(unsigned code)
@@ -626,6 +393,7 @@ static bool calls_subject(unsigned code)
     case MODEL_MISUSE:
     case MODEL_CROWD:
     case MODEL_CROWD_FREE:
+    case MODEL_STORM:
         return true;
     default:
         return false;
@@ -640,9 +408,9 @@ static void begin(struct watch *watch, const struct case_message *message)
     if (message->operation.code == MODEL_OPEN)
         watch->run->baseline_locked_bytes = locked_bytes(watch);
     else if (frees_one(&message->operation))
-        fills_of_slot_become(watch, message->operation.slot, FILL_DYING);
+        fills_become_in(watch, message->operation.slot, FILL_DYING);
     else if (message->operation.code == MODEL_CLOSE)
-        all_fills_become(watch, FILL_DYING);
+        fills_become(watch, FILL_DYING);
 }
 
 static void slot_set(struct watch *watch, const struct model_event *event)
@@ -657,8 +425,8 @@ static void slot_set(struct watch *watch, const struct model_event *event)
 static void resized(struct watch *watch, const struct model_event *event)
 {
     unsigned number = watch->operation.slot;
-    struct fill *fill = fill_of_slot(watch, number);
-    record_left_behind(watch, number, event);
+    struct fill *fill = fills_alive_in(watch, number);
+    look_record_left_behind(watch, number, event);
     slot_set(watch, event);
     if (fill != NULL) {
         fill->address = event->address;
@@ -671,8 +439,8 @@ static void resized(struct watch *watch, const struct model_event *event)
 static void freed(struct watch *watch)
 {
     unsigned number = watch->operation.slot;
-    record_place(watch, "free", number);
-    fills_of_slot_become(watch, number, FILL_DEAD);
+    look_record_place(watch, "free", number);
+    fills_become_in(watch, number, FILL_DEAD);
     watch->slots[number].live = false;
 }
 
@@ -680,10 +448,10 @@ static void closed(struct watch *watch)
 {
     for (unsigned i = 0; i < MODEL_SLOTS; i++) {
         if (watch->slots[i].live)
-            record_place(watch, "close", i);
+            look_record_place(watch, "close", i);
         watch->slots[i].live = false;
     }
-    all_fills_become(watch, FILL_DEAD);
+    fills_become(watch, FILL_DEAD);
 }
 
 static void ended_well(struct watch *watch, const struct model_event *event)
@@ -706,7 +474,7 @@ static void ended_well(struct watch *watch, const struct model_event *event)
         record_locks(watch, event);
         break;
     case MODEL_PEEK:
-        record_place(watch, "peek", watch->operation.slot);
+        look_record_place(watch, "peek", watch->operation.slot);
         break;
     default:
         break;
@@ -738,23 +506,36 @@ static void ledger_check(struct watch *watch, uint64_t ledger_calls)
     watch->last_ledger_calls = ledger_calls;
 }
 
+static bool looks_at_many(unsigned code)
+{
+    return code == MODEL_CROWD_LOOK || code == MODEL_STORM;
+}
+
+/* Operations after which nothing of what they ended may be left anywhere. */
+static bool leaves_nothing(unsigned code)
+{
+    return code == MODEL_FREE || code == MODEL_CLOSE || code == MODEL_STORM;
+}
+
 static void end(struct watch *watch, const struct case_message *message)
 {
     watch->in_subject = false;
-    struct seen *seen = seen_add(watch, SEEN_OPERATION);
+    struct seen *seen = watch_seen_add(watch, SEEN_OPERATION);
     seen->event = message->event;
     if (watch->listener_fd < 0)
         ledger_check(watch, message->ledger_calls);
-    if (blind(watch, OBSERVE_TRAPS) && touches(watch->operation.code))
+    if (watch_blind(watch, OBSERVE_TRAPS) && touches(watch->operation.code))
         blind_trap(&seen->event);
-    if (blind(watch, OBSERVE_LOCKS) && watch->operation.code == MODEL_CROWD_LOOK)
+    if (watch_blind(watch, OBSERVE_LOCKS) && looks_at_many(watch->operation.code))
         seen->event.count_locked = seen->event.count;
-    if (blind(watch, OBSERVE_TRAPS) && watch->operation.code == MODEL_MISUSE)
+    if (watch_blind(watch, OBSERVE_TRAPS) && watch->operation.code == MODEL_MISUSE)
         seen->event.outcome = MODEL_DIED;
     if (calls_subject(watch->operation.code))
         seen->locked_bytes = locked_bytes(watch);
     if (watch->operation.code == MODEL_CROWD)
-        planted_crowd(watch, message->event.size_bytes, message->pool_offset);
+        fills_planted_many(watch, message->event.size_bytes, message->pool_offset, FILL_CROWD);
+    if (watch->operation.code == MODEL_STORM)
+        fills_planted_many(watch, message->event.size_bytes, message->pool_offset, FILL_DEAD);
     if (message->event.outcome == MODEL_OK)
         ended_well(watch, &message->event);
     else if (message->event.outcome == MODEL_DIED)
@@ -762,7 +543,10 @@ static void end(struct watch *watch, const struct case_message *message)
     else if (watch->operation.code == MODEL_CLOSE && message->event.outcome == MODEL_REFUSED)
         closed(watch); /* the context is gone all the same: contract/strongroom.h */
     else if (frees_one(&watch->operation)) /* refused: as before */
-        fills_of_slot_become(watch, watch->operation.slot, FILL_LIVE);
+        fills_become_in(watch, watch->operation.slot, FILL_LIVE);
+    if ((watch->wanted & OBSERVE_PROCESS) != 0 && leaves_nothing(watch->operation.code) &&
+        message->event.outcome != MODEL_SKIPPED)
+        look_record_process(watch);
 }
 
 static bool fault_set(struct watch *watch, const struct case_message *message)
@@ -791,7 +575,7 @@ static void released_by_ledger(struct watch *watch, const struct case_message *m
 
 static void violated(struct watch *watch, const struct case_message *message)
 {
-    struct seen *seen = seen_add(watch, SEEN_VIOLATION);
+    struct seen *seen = watch_seen_add(watch, SEEN_VIOLATION);
     (void)snprintf(seen->promise, sizeof seen->promise, "%s", message->promise);
     (void)snprintf(seen->text, sizeof seen->text, "%s", message->text);
 }
@@ -815,7 +599,7 @@ uint64_t watch_message(struct watch *watch, const struct case_message *message, 
         return check(watch, message->fill, message->address, message->size_bytes,
                      watch->operation.code == MODEL_CHECK);
     case CASE_PLANTED:
-        planted(watch, message);
+        fills_planted(watch, message);
         return 0;
     case CASE_FAULT:
         return fault_set(watch, message);

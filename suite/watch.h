@@ -29,9 +29,11 @@ struct watched_slot {
 
 struct watch {
     const struct host *host;
+    unsigned wanted; /* set of enum observer: by the promise */
     struct case_run *run;
     struct target target;
     int listener_fd, socket_fd;
+    uint64_t registers_address, registers_bytes; /* the case's copy of them; 0 bytes: none */
     uint64_t pool_start, pool_next;
     struct model_operation operation; /* under way, or the last one */
     uint32_t op_index;
@@ -48,6 +50,12 @@ struct watch {
     } fault;
     size_t seen_room;
 };
+
+struct seen *watch_seen_add(struct watch *watch, enum seen_kind kind);
+/* Does the tests' knob say that this observer sees nothing wrong, ever? */
+bool watch_blind(const struct watch *watch, unsigned observer);
+/* An observer failed a control of its own: nothing seen in this case counts. */
+void watch_failed(struct watch *watch, const char *how);
 
 /* Takes one message with its descriptors (closed again unless kept); returns the reply's value. */
 uint64_t watch_message(struct watch *watch, const struct case_message *message, const int *fds);

@@ -20,16 +20,21 @@
 #include "model/ledger.h"
 #include "model/subject.h"
 #include "suite/case/protocol.h"
+#include "suite/case/registers.h"
 
 #define START_BYTES_MAX (sizeof(struct case_start) + 65536)
 
 /* What the supervisor looks for to see that it reads this process and no other. */
 static volatile uint64_t marker = CASE_MARKER;
+/* Vector registers as the subject left them. */
+static struct registers registers;
 
 struct runner {
     int pool_fd;
     uint64_t pool_next; /* where the next secret begins */
+    uint32_t fills;     /* so many were planted before this operation */
     bool in_crowd;      /* thousands of secrets: told of at the end of the operation, in one */
+    bool in_storm;      /* and by several threads */
     const struct case_start *start;
     const uint8_t *program_bytes;
     const uint8_t *filter_bytes;
@@ -88,10 +93,8 @@ static void tell_text(enum case_kind kind, const char *text)
 /* ---- the host that the interpreter sees ---- */
 
 /* One read(2) of the pool straight into the secret's place; no copy on the way. */
-static bool host_plant(void *arg, uint32_t fill, void *p, size_t size_bytes)
+static bool pool_read(const struct runner *runner, uint64_t at, void *p, size_t size_bytes)
 {
-    struct runner *runner = arg;
-    uint64_t at = runner->pool_next;
     for (size_t done = 0; done < size_bytes;) {
         size_t offset = (size_t)((at + done) % CASE_POOL_BYTES);
         size_t piece = size_bytes - done;
@@ -104,7 +107,21 @@ static bool host_plant(void *arg, uint32_t fill, void *p, size_t size_bytes)
             return false; /* the pointer does not lead to so many bytes */
         done += (size_t)got;
     }
+    return true;
+}
+
+static bool host_plant(void *arg, uint32_t fill, void *p, size_t size_bytes)
+{
+    struct runner *runner = arg;
+    if (runner->in_storm) /* its secrets are of one size: the number says where each one lies */
+        return pool_read(runner,
+                         runner->pool_next + (fill - runner->fills - 1) * (uint64_t)size_bytes, p,
+                         size_bytes);
+    uint64_t at = runner->pool_next;
+    if (!pool_read(runner, at, p, size_bytes))
+        return false;
     runner->pool_next = at + size_bytes;
+    runner->fills = fill;
     if (runner->in_crowd)
         return true;
     struct case_message message = {.kind = CASE_PLANTED,
@@ -129,6 +146,7 @@ static void host_begin(void *arg, uint32_t op_index, const struct model_operatio
 {
     struct runner *runner = arg;
     runner->in_crowd = operation->code == MODEL_CROWD;
+    runner->in_storm = operation->code == MODEL_STORM;
     struct case_message message = {
         .kind = CASE_BEGIN, .op_index = op_index, .operation = *operation, .event = *so_far};
     (void)tell(&message);
@@ -137,7 +155,11 @@ static void host_begin(void *arg, uint32_t op_index, const struct model_operatio
 static void host_end(void *arg, const struct model_operation *operation,
                      const struct model_event *event)
 {
-    const struct runner *runner = arg;
+    struct runner *runner = arg;
+    if (runner->in_storm && event->slot_fill > runner->fills) {
+        runner->pool_next += (event->slot_fill - runner->fills) * event->size_bytes;
+        runner->fills = event->slot_fill;
+    }
     struct case_message message = {.kind = CASE_END,
                                    .pool_offset = runner->pool_next,
                                    .ledger_calls = ledger_counts().calls,
@@ -182,6 +204,12 @@ static void host_in_child(void *arg, uint32_t op_index)
     (void)close(fds[0]);
 }
 
+static void host_returned(void *arg)
+{
+    (void)arg;
+    (void)registers_save(&registers);
+}
+
 static void on_release(void *arg, long call, uintptr_t address, size_t size_bytes)
 {
     (void)arg;
@@ -209,7 +237,10 @@ static int filter_install(const struct runner *runner)
 /* Opens our own /proc entries, installs the filter, passes all of it over. */
 static void hello(const struct runner *runner)
 {
-    struct case_message message = {.kind = CASE_HELLO, .address = (uintptr_t)&marker};
+    struct case_message message = {
+        .kind = CASE_HELLO,
+        .address = (uintptr_t)&marker,
+        .event = {.address = (uintptr_t)&registers, .size_bytes = registers_save(&registers)}};
     int fds[CASE_FDS_MAX];
     size_t count = 0;
     static const char *const paths[] = {[CASE_FD_MEM] = "/proc/self/mem",
@@ -297,7 +328,9 @@ static void execute(struct runner *runner)
                                     .end = host_end,
                                     .violated = host_violated,
                                     .fail = host_fail,
-                                    .in_child = host_in_child};
+                                    .in_child = host_in_child,
+                                    .returned = host_returned,
+                                    .parallel = true};
     model_program_decode(&runner->program, runner->program_bytes, runner->start->program_bytes);
     if (model_interpret(&runner->program, variant, &host, error, sizeof error))
         tell_text(CASE_FINISHED, "");

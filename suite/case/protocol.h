@@ -46,7 +46,8 @@ struct case_start {
 };
 
 enum case_kind {
-    CASE_HELLO = 1,
+    CASE_HELLO =
+        1,         /* address: the marker's; event: address and size of its copy of the registers */
     CASE_LOADED,   /* the subject is loaded; no entry was called yet */
     CASE_REFUSED,  /* it cannot be used: text */
     CASE_VARIANT,  /* CASE_DESCRIBE: one variant, in variant */

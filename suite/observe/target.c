@@ -9,8 +9,9 @@
 #include <unistd.h>
 
 #define CHUNK_BYTES ((size_t)64 << 10)
-/* proc(5), /proc/pid/pagemap: bit 63 present, bit 62 swapped */
+/* proc(5), /proc/pid/pagemap: bit 63 present, bit 62 swapped, bit 61 a page of a file or shared */
 #define PAGEMAP_POPULATED (UINT64_C(3) << 62)
+#define PAGEMAP_FILE (UINT64_C(1) << 61)
 #define PAGEMAP_BLOCK 512u
 
 size_t target_read(int mem_fd, uint64_t address, void *out, size_t size_bytes)
@@ -30,12 +31,19 @@ size_t target_read(int mem_fd, uint64_t address, void *out, size_t size_bytes)
 /* Entries of the pagemap, read a block at a time. */
 struct pagemap {
     int fd; /* -1: unknown */
+    bool private_file;
     uint64_t first, count;
     uint64_t entries[PAGEMAP_BLOCK];
 };
 
-/* How many pages from page_number on are known to be untouched, so that they read as zero? Asking
- * spares populating them by reading. */
+/* Zero, or as the file has it. */
+static bool page_untouched(const struct pagemap *map, uint64_t entry)
+{
+    return (entry & PAGEMAP_POPULATED) == 0 || (map->private_file && (entry & PAGEMAP_FILE) != 0);
+}
+
+/* How many pages from page_number on are known to be untouched? Asking spares populating them by
+ * reading. */
 static uint64_t pages_untouched(struct pagemap *map, uint64_t page_number)
 {
     if (map->fd < 0)
@@ -47,7 +55,7 @@ static uint64_t pages_untouched(struct pagemap *map, uint64_t page_number)
         map->count = got > 0 ? (uint64_t)got / sizeof *map->entries : 0;
     }
     uint64_t i = page_number - map->first, start = i;
-    while (i < map->count && (map->entries[i] & PAGEMAP_POPULATED) == 0)
+    while (i < map->count && page_untouched(map, map->entries[i]))
         i++;
     return i - start;
 }
@@ -90,7 +98,7 @@ static size_t min_size(uint64_t a, uint64_t b)
     return (size_t)(a < b ? a : b);
 }
 
-struct sight target_search(const struct target *target, int mem_fd, int pagemap_fd,
+struct sight target_search(const struct target *target, const struct target_view *view,
                            const struct secrets *secrets, uint64_t address, uint64_t size_bytes,
                            target_found *found, void *arg)
 {
@@ -104,7 +112,8 @@ struct sight target_search(const struct target *target, int mem_fd, int pagemap_
     search->stopped = false;
     search->tail_bytes = 0;
     search->position = 0;
-    search->pagemap.fd = pagemap_fd;
+    search->pagemap.fd = view->pagemap_fd;
+    search->pagemap.private_file = view->private_file;
     search->pagemap.first = search->pagemap.count = 0;
 
     uint64_t end = address + size_bytes;
@@ -117,7 +126,7 @@ struct sight target_search(const struct target *target, int mem_fd, int pagemap_
             address += to_page_end + (untouched - 1) * target->page_bytes;
             continue;
         }
-        size_t got = target_read(mem_fd, address, search->bytes + search->tail_bytes,
+        size_t got = target_read(view->mem_fd, address, search->bytes + search->tail_bytes,
                                  min_size(end - address, CHUNK_BYTES - in_page % CHUNK_BYTES));
         if (got == 0) { /* not mapped: nothing there */
             search->tail_bytes = 0;
@@ -161,16 +170,18 @@ uint64_t target_capabilities(const struct target *target)
     return status_number(target, "\nCapEff:", 16, &set) ? set : 0;
 }
 
-struct mapping {
-    uint64_t start, end;
-    bool locked, not_dumped;
-    char head[80];  /* "7f..-7f.. rw-p ..." */
-    char flags[56]; /* "rd wr mr mw me ac" */
-};
+/* The line without its newline, and without the blanks before the name. */
+static void head_copy(char *head, size_t head_bytes, const char *line)
+{
+    size_t length = 0;
+    for (; *line != '\0' && *line != '\n' && length + 1 < head_bytes; line++)
+        if (*line != ' ' || line[1] != ' ')
+            head[length++] = *line;
+    head[length] = '\0';
+}
 
-/* Calls each() for every mapping, in order of address, until it returns false. */
-static bool mappings_walk(const struct target *target,
-                          bool (*each)(void *arg, const struct mapping *mapping), void *arg)
+bool target_mappings(const struct target *target,
+                     bool (*each)(void *arg, const struct target_mapping *mapping), void *arg)
 {
     if (target->smaps_fd < 0 || lseek(target->smaps_fd, 0, SEEK_SET) != 0)
         return false;
@@ -181,17 +192,21 @@ static bool mappings_walk(const struct target *target,
             (void)close(fd);
         return false;
     }
-    struct mapping mapping = {0};
+    struct target_mapping mapping = {0};
     char *line = NULL;
     size_t line_bytes = 0;
     bool any = false, going = true;
     while (going && getline(&line, &line_bytes, file) > 0) {
         uint64_t start, end;
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2) {
+        char access[5];
+        uint64_t inode;
+        int fields = sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*x %*s %" SCNu64, &start, &end,
+                            access, &inode);
+        if (fields == 4) {
+            mapping.private_file = access[3] == 'p' && inode != 0;
             mapping.start = start;
             mapping.end = end;
-            (void)snprintf(mapping.head, sizeof mapping.head, "%.*s", (int)strcspn(line, "\n"),
-                           line);
+            head_copy(mapping.head, sizeof mapping.head, line);
         } else if (strncmp(line, "VmFlags:", 8) == 0) {
             any = true;
             mapping.locked = strstr(line, " lo") != NULL;
@@ -212,7 +227,7 @@ struct lock_walk {
     struct target_locks *locks;
 };
 
-static void page_note(uint64_t at, const struct mapping *mapping, uint64_t *first, char *map,
+static void page_note(uint64_t at, const struct target_mapping *mapping, uint64_t *first, char *map,
                       size_t map_bytes)
 {
     if (*first != 0)
@@ -225,7 +240,8 @@ static void page_note(uint64_t at, const struct mapping *mapping, uint64_t *firs
 }
 
 /* All pages up to until are of one mapping, or of none: NULL. */
-static void pages_judge(struct lock_walk *walk, uint64_t until, const struct mapping *mapping)
+static void pages_judge(struct lock_walk *walk, uint64_t until,
+                        const struct target_mapping *mapping)
 {
     struct target_locks *locks = walk->locks;
     if (walk->at >= until)
@@ -243,7 +259,7 @@ static void pages_judge(struct lock_walk *walk, uint64_t until, const struct map
     walk->at = until;
 }
 
-static bool lock_mapping(void *arg, const struct mapping *mapping)
+static bool lock_mapping(void *arg, const struct target_mapping *mapping)
 {
     struct lock_walk *walk = arg;
     if (mapping->end <= walk->at)
@@ -263,7 +279,7 @@ bool target_locks(const struct target *target, uint64_t address, uint64_t size_b
     if (size_bytes == 0)
         return true;
     struct lock_walk walk = {.target = target, .at = start, .end = end, .locks = locks};
-    if (!mappings_walk(target, lock_mapping, &walk))
+    if (!target_mappings(target, lock_mapping, &walk))
         return false;
     pages_judge(&walk, end, NULL);
     return true;
@@ -273,7 +289,7 @@ struct end_walk {
     uint64_t address, end;
 };
 
-static bool end_mapping(void *arg, const struct mapping *mapping)
+static bool end_mapping(void *arg, const struct target_mapping *mapping)
 {
     struct end_walk *walk = arg;
     if (walk->address >= mapping->start && walk->address < mapping->end)
@@ -284,6 +300,6 @@ static bool end_mapping(void *arg, const struct mapping *mapping)
 uint64_t target_mapping_end(const struct target *target, uint64_t address)
 {
     struct end_walk walk = {.address = address};
-    (void)mappings_walk(target, end_mapping, &walk);
+    (void)target_mappings(target, end_mapping, &walk);
     return walk.end;
 }

@@ -34,9 +34,15 @@ struct sight {
 /* Called for each 8-byte window of secret bytes found; returns false to stop the search. */
 typedef bool target_found(void *arg, uint64_t address, uint32_t pool_position);
 
-/* Searches the range at every byte offset. mem_fd: of the case, or of a child of it; pagemap_fd -1:
- * unknown, all pages are read. */
-struct sight target_search(const struct target *target, int mem_fd, int pagemap_fd,
+/* Through what a range is seen. */
+struct target_view {
+    int mem_fd;        /* of the case, or of a child of it */
+    int pagemap_fd;    /* of the same; -1: unknown, all pages are read */
+    bool private_file; /* pages that nobody wrote to need not be searched */
+};
+
+/* Searches the range at every byte offset. */
+struct sight target_search(const struct target *target, const struct target_view *view,
                            const struct secrets *secrets, uint64_t address, uint64_t size_bytes,
                            target_found *found, void *arg);
 
@@ -50,12 +56,25 @@ uint64_t target_capabilities(const struct target *target);
 struct target_locks {
     uint64_t pages, lo_pages, dd_pages;
     uint64_t first_unlocked; /* address of the first page without `lo`; 0: none */
-    char map[160];           /* its line in smaps with its VmFlags, or "not mapped" */
+    char map[192];           /* its line in smaps with its VmFlags, or "not mapped" */
     uint64_t first_dumped;   /* the same for `dd` */
-    char dumped_map[160];
+    char dumped_map[192];
 };
 bool target_locks(const struct target *target, uint64_t address, uint64_t size_bytes,
                   struct target_locks *locks);
+
+/* A line of smaps. */
+struct target_mapping {
+    uint64_t start, end;
+    bool locked, not_dumped;
+    bool private_file; /* a file's, of which what is written stays in the process */
+    char head[120];    /* "7f..-7f.. rw-p ... [heap]" */
+    char flags[56];    /* "rd wr mr mw me ac" */
+};
+/* Calls each() for every mapping, in order of address, until it returns false. False: smaps cannot
+ * be read. */
+bool target_mappings(const struct target *target,
+                     bool (*each)(void *arg, const struct target_mapping *mapping), void *arg);
 
 /* The end of the mapping that contains address; 0: none. */
 uint64_t target_mapping_end(const struct target *target, uint64_t address);

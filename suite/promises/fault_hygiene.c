@@ -90,7 +90,7 @@ static void plan(struct plan *p)
 {
     static const char *const sizes[] = {"256", "page", "page+1"};
     for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
-        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        for (size_t i = plan_is_quick(p) ? 2 : 0; i < sizeof sizes / sizeof *sizes; i++) {
             struct model_size n;
             if (strcmp(kinds[kind].call, "getrandom") != 0 && model_size_parse(sizes[i], &n))
                 plan_use(p, kind, sizes[i], &n);

@@ -98,6 +98,7 @@ const struct promise promise_scale = {
     .in_practice = "The limit on locked memory, or on mappings (vm.max_map_count), is met and not "
                    "noticed; a table of fixed length; a search that takes time by the square.",
     .observers = OBSERVE_LOCKS | OBSERVE_MEMORY | OBSERVE_LIMIT,
+    .slow = true,
     .plan = plan,
     .judge = judge,
 };

@@ -91,7 +91,8 @@ void report_list(const struct terminal *to, const struct catalog_entry *entries,
         text_spaces(to, 2);
         text_put(to, TONE_PLAIN, (*p)->id, width);
         text_put(to, TONE_QUIET, promise_level_name((*p)->level), 11);
-        text_wrap(to, width + 13, width + 13, (*p)->statement);
+        text_put(to, TONE_QUIET, (*p)->slow ? "slow" : "", 6);
+        text_wrap(to, width + 19, width + 19, (*p)->statement);
     }
 }
 

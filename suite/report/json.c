@@ -164,10 +164,12 @@ static json_t *promises_json(void)
     json_t *list = json_array();
 
     for (const struct promise *const *p = promises; *p != NULL; p++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o}", "id", (*p)->id, "level",
-                                              promise_level_name((*p)->level), "statement",
-                                              (*p)->statement, "needs", entries_json((*p)->entries),
-                                              "observers", observers_json((*p)->observers)));
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:b, s:s, s:s, s:s, s:o, s:o}", "id", (*p)->id, "level",
+                            promise_level_name((*p)->level), "slow", (*p)->slow, "statement",
+                            (*p)->statement, "observed", (*p)->observed, "in_practice",
+                            (*p)->in_practice, "needs", entries_json((*p)->entries), "observers",
+                            observers_json((*p)->observers)));
     return list;
 }
 

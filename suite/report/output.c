@@ -83,28 +83,28 @@ bool output_check(const char *path, char *error, size_t error_bytes)
     return true;
 }
 
-static bool write_stream(FILE *out, const json_t *json)
+static bool write_stream(FILE *out, const char *text)
 {
-    bool written = json_dumpf(json, out, JSON_INDENT(2)) == 0 && fputc('\n', out) != EOF;
+    bool written = fputs(text, out) != EOF;
     return fflush(out) == 0 && written && !ferror(out);
 }
 
-static bool write_special(const char *path, const json_t *json)
+static bool write_special(const char *path, const char *text)
 {
     FILE *out = fopen(path, "we");
-    bool written = out != NULL && write_stream(out, json);
+    bool written = out != NULL && write_stream(out, text);
 
     if (out != NULL)
         fclose(out);
     return written;
 }
 
-static bool write_file(const char *path, const json_t *json)
+static bool write_file(const char *path, const char *text)
 {
     char name[PATH_MAX];
     int fd = temporary(path, name, sizeof name);
     FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
-    bool written = out != NULL && write_stream(out, json);
+    bool written = out != NULL && write_stream(out, text);
 
     if (out != NULL)
         written = fclose(out) == 0 && written;
@@ -120,21 +120,35 @@ static bool write_file(const char *path, const json_t *json)
     return false;
 }
 
-bool output_json(const char *path, const json_t *json, char *error, size_t error_bytes)
+bool output_text(const char *path, const char *text, char *error, size_t error_bytes)
 {
     char real[PATH_MAX];
     const char *place = resolved(path, real);
     bool written;
 
-    if (json == NULL) {
-        errno = ENOMEM;
-        return failed(path, error, error_bytes);
-    }
     if (strcmp(path, "-") == 0)
-        written = write_stream(stdout, json);
+        written = write_stream(stdout, text);
     else if (is_special(place))
-        written = write_special(place, json);
+        written = write_special(place, text);
     else
-        written = write_file(place, json);
+        written = write_file(place, text);
     return written || failed(path, error, error_bytes);
+}
+
+bool output_json(const char *path, const json_t *json, char *error, size_t error_bytes)
+{
+    char *dumped = json != NULL ? json_dumps(json, JSON_INDENT(2)) : NULL;
+    char *text = NULL;
+    bool written;
+
+    if (dumped == NULL || asprintf(&text, "%s\n", dumped) < 0) {
+        text = NULL; /* asprintf(3): its content is undefined on failure */
+        errno = ENOMEM;
+        written = failed(path, error, error_bytes);
+    } else {
+        written = output_text(path, text, error, error_bytes);
+    }
+    free(text);
+    free(dumped);
+    return written;
 }

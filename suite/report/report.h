@@ -4,6 +4,7 @@
  *
  *     run_result -> report_compare, report_verify   for people     terminal.c, matrix.c
  *                -> report_json                     for programs   json.c -> output.c
+ *                -> report_program                  in C, one case program.c -> output.c
  */
 #ifndef SUITE_REPORT_H
 #define SUITE_REPORT_H
@@ -44,8 +45,13 @@ json_t *report_list_json(const struct catalog_entry *entries, size_t count,
 
 /* Can path ("-": stdout) be written? Leaves nothing behind. On failure error holds one line. */
 bool output_check(const char *path, char *error, size_t error_bytes);
-/* Writes json to path, whole or not at all: under another name first, then renamed. */
+/* Writes text, or json, to path, whole or not at all: under another name first, then renamed. */
+bool output_text(const char *path, const char *text, char *error, size_t error_bytes);
 bool output_json(const char *path, const json_t *json, char *error, size_t error_bytes);
+
+/* The case that decided the first broken verdict, else (where one case was asked for) that case, as a
+ * C program of its own; the caller frees it. NULL: nothing is broken. */
+char *report_program(const struct run_result *result, const char *only_case);
 
 /* What runs now, on stderr: one line that is rewritten on a terminal; elsewhere a line now and
  * then, from two seconds on. progress_show fits run_settings.progress. */

@@ -1,5 +1,6 @@
 """What can be typed wrong, and subjects that cannot be used: one exact line, exit 2, before anything is judged."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -121,3 +122,43 @@ def test_replay_tells_each_operation(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     for operation in ("open", "alloc s0 32", "fill s0", "check s0", "free s0"):
         assert operation in done.stdout
+
+
+def verdicts_of(done):
+    return {v["promise"]: v["verdict"] for v in json.loads(done.stdout)["subjects"][0]["verdicts"]}
+
+
+def test_slow_promises_can_be_skipped():
+    listed = json.loads(strongroom("list", "--json", "-").stdout)["promises"]
+    slow = {promise["id"] for promise in listed if promise["slow"]}
+    assert {"scale", "threads"} <= slow
+    for words in (["--skip", "slow,fork"], ["--quick", "--skip", "fork"]):
+        seen = set(verdicts_of(strongroom("verify", "malloc-mlock", "--json", "-", *words)))
+        assert seen == {promise["id"] for promise in listed} - slow - {"fork"}
+    assert set(verdicts_of(strongroom("verify", "malloc-mlock", "--json", "-", "--quick", "--only", "scale"))) == {"scale"}
+    wrong("verify: unknown promise 'slwo'; 'strongroom list' names them", "verify", "malloc-mlock", "--skip", "slwo")
+    wrong("every promise is skipped: nothing is left to judge", "verify", "malloc-mlock", "--only", "fork", "--skip", "fork")
+
+
+def test_a_quick_run_breaks_what_a_whole_one_breaks():
+    quick = verdicts_of(strongroom("verify", "malloc-mlock", "--json", "-", "--quick"))
+    whole = verdicts_of(strongroom("verify", "malloc-mlock", "--json", "-", "--skip", "slow"))
+    broken = {promise for promise, verdict in whole.items() if verdict == "broken"}
+    assert len(broken) >= 4
+    assert broken == {promise for promise, verdict in quick.items() if verdict == "broken"}
+
+
+def test_a_broken_case_becomes_a_program(tmp_path):
+    source, program = tmp_path / "case.c", tmp_path / "case"
+    done = strongroom("verify", "malloc-mlock", "--only", "zero-on-free", "--case", "n=257", "--c", source)
+    assert done.returncode == 1
+    subprocess.run(["cc", "-rdynamic", "-o", program, source, "-ldl", "-lpthread"], check=True)
+    ran = subprocess.run([program], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 1 and "BAD: after free" in ran.stdout
+    # A case that holds, when it is asked for by its label; nothing where nothing is broken.
+    done = strongroom("verify", "malloc-mlock", "--only", "locked", "--case", "n=32", "--c", "-")
+    assert done.returncode == 0 and "int main(" in done.stdout
+    absent = tmp_path / "absent.c"
+    done = strongroom("verify", "malloc-mlock", "--only", "locked", "--c", absent)
+    assert done.returncode == 0 and not absent.exists() and "nothing is broken" in done.stderr
+    wrong(f"cannot write '{tmp_path}': Is a directory", "verify", "malloc-mlock", "--only", "locked", "--c", tmp_path)

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* look.c: what secret bytes can be seen in the memory of a case. */
+#include "suite/look.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "suite/fills.h"
+
+#define WINDOWS_ENOUGH 4096u /* a leak is a leak */
+
+struct looking {
+    const struct watch *watch;
+    struct seen_bytes *bytes;
+    bool
+        storm; /* what nobody told of yet is planted by its threads: no memory that goes may hold it */
+};
+
+static bool dead_found(struct seen_bytes *bytes, uint64_t address, uint64_t offset)
+{
+    if (bytes->dead_windows++ == 0) {
+        bytes->dead_address = address;
+        bytes->dead_offset = offset;
+    }
+    return bytes->dead_windows < WINDOWS_ENOUGH;
+}
+
+static bool window_found(void *arg, uint64_t address, uint32_t position)
+{
+    const struct looking *looking = arg;
+    const struct fill *fill = fills_at(looking->watch, position);
+    if (fill == NULL)
+        return !looking->storm || dead_found(looking->bytes, address, 0);
+    uint64_t offset =
+        (position + CASE_POOL_BYTES - fill->offset % CASE_POOL_BYTES) % CASE_POOL_BYTES;
+    if (fill->state != FILL_DYING && fill->state != FILL_DEAD && offset < fill->kept)
+        return ++looking->bytes->live_windows < WINDOWS_ENOUGH * 64;
+    /* A run that goes on into the next secret is some bytes of that one, and by chance one before. */
+    if (offset + SECRETS_WINDOW_BYTES > fill->length)
+        return true;
+    return dead_found(looking->bytes, address, offset);
+}
+
+static struct seen_bytes look_through(const struct watch *watch, const char *where,
+                                      const struct target_view *view, uint64_t address,
+                                      uint64_t size_bytes)
+{
+    struct seen_bytes bytes = {.slot = MODEL_SLOTS, .address = address, .size_bytes = size_bytes};
+    (void)snprintf(bytes.where, sizeof bytes.where, "%s", where);
+    struct looking looking = {.watch = watch,
+                              .bytes = &bytes,
+                              .storm = watch->in_subject && watch->operation.code == MODEL_STORM};
+    struct sight sight = target_search(&watch->target, view, &watch->host->secrets, address,
+                                       size_bytes, window_found, &looking);
+    bytes.readable_bytes = sight.readable_bytes;
+    return bytes;
+}
+
+struct seen_bytes look_at(const struct watch *watch, const char *where, int mem_fd,
+                          uint64_t address, uint64_t size_bytes)
+{
+    const struct target_view view = {
+        .mem_fd = mem_fd,
+        .pagemap_fd = mem_fd == watch->target.mem_fd ? watch->target.pagemap_fd : -1};
+    return look_through(watch, where, &view, address, size_bytes);
+}
+
+/* A subject may well say yes to SIZE_MAX / 2, but no more than MODEL_FILL_MAX_BYTES are ever planted. */
+uint64_t look_place_bytes(const struct watched_slot *slot)
+{
+    uint64_t bytes = slot->usable_bytes > slot->size_bytes ? slot->usable_bytes : slot->size_bytes;
+    return bytes < MODEL_FILL_MAX_BYTES ? bytes : MODEL_FILL_MAX_BYTES;
+}
+
+/* For a secret shorter than a window: does all of what was planted in the slot last stand there? */
+static void look_at_short(const struct watch *watch, int mem_fd, unsigned slot_number,
+                          struct seen_bytes *bytes)
+{
+    const struct fill *fill = fills_last_in(watch, slot_number);
+    uint64_t address = watch->slots[slot_number].address;
+    uint8_t chunk[SECRETS_WINDOW_BYTES];
+    if (fill == NULL || fill->length >= SECRETS_WINDOW_BYTES || fill->length == 0)
+        return;
+    bytes->short_bytes = (uint32_t)fill->length;
+    bytes->short_whole = address >= bytes->address &&
+                         address - bytes->address < bytes->size_bytes &&
+                         target_read(mem_fd, address, chunk, (size_t)fill->length) == fill->length;
+    for (uint64_t i = 0; i < fill->length && bytes->short_whole; i++)
+        bytes->short_whole = chunk[i] == secrets_byte(&watch->host->secrets, fill->offset + i);
+}
+
+void look_at_place(const struct watch *watch, int mem_fd, unsigned slot_number,
+                   struct seen_bytes *bytes)
+{
+    const struct watched_slot *slot = &watch->slots[slot_number];
+    uint64_t start = slot->address > bytes->address ? slot->address : bytes->address;
+    uint64_t place_end = slot->address + look_place_bytes(slot);
+    uint64_t end = bytes->address + bytes->size_bytes;
+    end = end < place_end ? end : place_end;
+    bytes->slot = slot_number;
+    for (uint64_t at = start; at < end;) {
+        uint8_t chunk[4096];
+        size_t want = end - at < sizeof chunk ? (size_t)(end - at) : sizeof chunk;
+        size_t got = target_read(mem_fd, at, chunk, want);
+        if (got == 0)
+            break;
+        for (size_t i = 0; i < got; i++)
+            bytes->place_nonzero += chunk[i] != 0;
+        bytes->place_bytes += got;
+        at += got;
+    }
+    look_at_short(watch, mem_fd, slot_number, bytes);
+}
+
+void look_blindly(struct seen_bytes *bytes)
+{
+    bytes->readable_bytes = bytes->place_bytes = bytes->size_bytes;
+    bytes->dead_windows = bytes->live_windows = bytes->place_nonzero = 0;
+    bytes->short_whole = false;
+}
+
+void look_record_place(struct watch *watch, const char *where, unsigned slot_number)
+{
+    const struct watched_slot *slot = &watch->slots[slot_number];
+    if (slot->address == 0 || watch->target.mem_fd < 0)
+        return;
+    struct seen_bytes bytes =
+        look_at(watch, where, watch->target.mem_fd, slot->address, look_place_bytes(slot));
+    look_at_place(watch, watch->target.mem_fd, slot_number, &bytes);
+    if (watch_blind(watch, OBSERVE_MEMORY))
+        look_blindly(&bytes);
+    watch_seen_add(watch, SEEN_BYTES)->bytes = bytes;
+}
+
+static void record_left(struct watch *watch, unsigned slot_number, uint64_t start, uint64_t end)
+{
+    if (start >= end || watch->target.mem_fd < 0)
+        return;
+    struct seen_bytes bytes = look_at(watch, "resize", watch->target.mem_fd, start, end - start);
+    look_at_place(watch, watch->target.mem_fd, slot_number, &bytes);
+    if (watch_blind(watch, OBSERVE_MEMORY))
+        look_blindly(&bytes);
+    watch_seen_add(watch, SEEN_BYTES)->bytes = bytes;
+}
+
+/* After a resize: what is left where the secret no longer is, before and behind it. The slack behind
+ * a shrunk one is such a place too. The slot still tells where it was. */
+void look_record_left_behind(struct watch *watch, unsigned slot_number,
+                             const struct model_event *now)
+{
+    const struct watched_slot *old = &watch->slots[slot_number];
+    uint64_t start = old->address, end = old->address + look_place_bytes(old);
+    uint64_t now_end = now->address + now->size_bytes;
+    record_left(watch, slot_number, start, now->address < end ? now->address : end);
+    record_left(watch, slot_number, now_end > start ? now_end : start, end);
+}
+
+/* ---- the whole process ---- */
+
+#define RESIDUES_MAX 64u
+
+struct process_look {
+    struct watch *watch;
+    struct seen_bytes sum;
+    unsigned told;
+};
+
+static struct seen *record_residue(struct watch *watch, const struct seen_bytes *bytes,
+                                   const char *text)
+{
+    struct seen *seen = watch_seen_add(watch, SEEN_RESIDUE);
+    seen->bytes = *bytes;
+    (void)snprintf(seen->text, sizeof seen->text, "%s", text);
+    if (watch_blind(watch, OBSERVE_PROCESS))
+        look_blindly(&seen->bytes);
+    return seen;
+}
+
+static void look_at_range(struct process_look *look, uint64_t start, uint64_t end,
+                          const struct target_mapping *mapping)
+{
+    if (start >= end)
+        return;
+    const struct target_view view = {.mem_fd = look->watch->target.mem_fd,
+                                     .pagemap_fd = look->watch->target.pagemap_fd,
+                                     .private_file = mapping->private_file};
+    struct seen_bytes bytes = look_through(look->watch, "process", &view, start, end - start);
+    look->sum.readable_bytes += bytes.readable_bytes;
+    if (bytes.dead_windows == 0)
+        return;
+    if (look->sum.dead_windows == 0)
+        look->sum.dead_address = bytes.dead_address;
+    look->sum.dead_windows += bytes.dead_windows;
+    if (look->told++ < RESIDUES_MAX)
+        record_residue(look->watch, &bytes, mapping->head);
+}
+
+/* All of a mapping but the case's own copy of the registers. */
+static bool look_at_mapping(void *arg, const struct target_mapping *mapping)
+{
+    struct process_look *look = arg;
+    uint64_t own = look->watch->registers_address;
+    uint64_t own_end = own + look->watch->registers_bytes;
+    if (own >= mapping->start && own < mapping->end) {
+        look_at_range(look, mapping->start, own, mapping);
+        look_at_range(look, own_end, mapping->end, mapping);
+    } else {
+        look_at_range(look, mapping->start, mapping->end, mapping);
+    }
+    return true;
+}
+
+void look_record_process(struct watch *watch)
+{
+    struct process_look look = {.watch = watch, .sum = {.where = "process", .slot = MODEL_SLOTS}};
+    if (watch->target.mem_fd < 0 || !target_mappings(&watch->target, look_at_mapping, &look))
+        return;
+    if (watch->registers_bytes > 0) {
+        struct seen_bytes registers = look_at(watch, "registers", watch->target.mem_fd,
+                                              watch->registers_address, watch->registers_bytes);
+        record_residue(watch, &registers, "vector registers");
+    }
+    record_residue(watch, &look.sum, "")->good = look.sum.readable_bytes > 0;
+}
