@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ref-alloc.c: the reference allocator of this project, in each of its placements.
+ * ref-alloc.c: the reference allocator of this project, in each of its placements, and with the memory
+ * that only the process itself can read.
  *
  * needs: ref-alloc
  *
@@ -14,10 +15,11 @@
 #include "ref-alloc/ref_alloc.h"
 
 static int open_heap(const struct secret_config *config, enum ref_alloc_placement placement,
-                     void **context)
+                     bool secret_memory, void **context)
 {
     const struct ref_alloc_config wish = {
         .placement = placement,
+        .secret_memory = secret_memory,
         .lock_budget_bytes = config->lock_budget_bytes,
         .fatal = config->fatal,
         .fatal_arg = config->fatal_arg,
@@ -31,12 +33,17 @@ static int open_heap(const struct secret_config *config, enum ref_alloc_placemen
 
 static int open_guarded(const struct secret_config *config, void **context)
 {
-    return open_heap(config, REF_ALLOC_PLACEMENT_GUARDED, context);
+    return open_heap(config, REF_ALLOC_PLACEMENT_GUARDED, false, context);
+}
+
+static int open_memfd(const struct secret_config *config, void **context)
+{
+    return open_heap(config, REF_ALLOC_PLACEMENT_GUARDED, true, context);
 }
 
 static int open_packed(const struct secret_config *config, void **context)
 {
-    return open_heap(config, REF_ALLOC_PLACEMENT_PACKED, context);
+    return open_heap(config, REF_ALLOC_PLACEMENT_PACKED, false, context);
 }
 
 static void *allocate(void *context, size_t size_bytes)
@@ -85,12 +92,14 @@ static size_t locked_bytes(void *context)
     return ref_alloc_statistics(context, &statistics) ? statistics.locked_bytes : 0;
 }
 
-static const char *const guarded_claims[] = {
+static const char *const all_claims[] = {
+    "unreadable",      /* ref_alloc_config.secret_memory: "not readable through the kernel" */
+#define MEMFD_ONLY 1   /* what follows holds of ordinary memory too */
     "guard-after",     /* head: "[guard][canary ... secret][guard]", "a touch past the end traps" */
     "guard-before",    /* the same picture */
     "states",          /* ref_alloc_protect */
     "underrun-caught", /* head: "checked canary on its borders"; packed has it on the far one only */
-#define GUARDED_ONLY 4 /* what follows holds for both placements */
+#define GUARDED_ONLY 5 /* what follows holds for both placements */
     "locked",          /* head: "locked in memory [...] before the caller gets the pointer" */
     "no-swap",         /* head: "locked in memory (never swapped)" */
     "no-dump",         /* head: "left out of core files" */
@@ -139,10 +148,11 @@ static const char *const guarded_claims[] = {
     }
 
 static const struct secret_alloc guarded =
-    TABLE("ref-alloc-guarded", open_guarded, guarded_claims, protect);
+    TABLE("ref-alloc-guarded", open_guarded, all_claims + MEMFD_ONLY, protect);
+static const struct secret_alloc memfd = TABLE("ref-alloc-memfd", open_memfd, all_claims, protect);
 /* A packed secret shares its page with others: access is not its own, and protect says ENOTSUP. */
 static const struct secret_alloc packed =
-    TABLE("ref-alloc-packed", open_packed, guarded_claims + GUARDED_ONLY, NULL);
+    TABLE("ref-alloc-packed", open_packed, all_claims + GUARDED_ONLY, NULL);
 
 const struct secret_alloc *const *strongroom_subjects(uint32_t abi_major)
 {
@@ -150,8 +160,9 @@ const struct secret_alloc *const *strongroom_subjects(uint32_t abi_major)
     static const struct secret_alloc *const subjects[] = {&DEFECT_PLACEMENT, NULL};
     (void)&guarded;
     (void)&packed;
+    (void)&memfd;
 #else
-    static const struct secret_alloc *const subjects[] = {&guarded, &packed, NULL};
+    static const struct secret_alloc *const subjects[] = {&guarded, &packed, &memfd, NULL};
 #endif
     return abi_major == STRONGROOM_ABI_MAJOR ? subjects : NULL;
 }

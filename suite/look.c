@@ -41,28 +41,25 @@ static bool window_found(void *arg, uint64_t address, uint32_t position)
     return dead_found(looking->bytes, address, offset);
 }
 
-static struct seen_bytes look_through(const struct watch *watch, const char *where,
-                                      const struct target_view *view, uint64_t address,
-                                      uint64_t size_bytes)
+static struct seen_bytes search(const struct watch *watch, const char *where,
+                                const struct target_memory *memory, bool written_only,
+                                uint64_t address, uint64_t size_bytes)
 {
     struct seen_bytes bytes = {.slot = MODEL_SLOTS, .address = address, .size_bytes = size_bytes};
     (void)snprintf(bytes.where, sizeof bytes.where, "%s", where);
     struct looking looking = {.watch = watch,
                               .bytes = &bytes,
                               .storm = watch->in_subject && watch->operation.code == MODEL_STORM};
-    struct sight sight = target_search(&watch->target, view, &watch->host->secrets, address,
+    struct sight sight = target_search(memory, written_only, &watch->host->secrets, address,
                                        size_bytes, window_found, &looking);
     bytes.readable_bytes = sight.readable_bytes;
     return bytes;
 }
 
-struct seen_bytes look_at(const struct watch *watch, const char *where, int mem_fd,
-                          uint64_t address, uint64_t size_bytes)
+struct seen_bytes look_at(const struct watch *watch, const char *where,
+                          const struct target_memory *memory, uint64_t address, uint64_t size_bytes)
 {
-    const struct target_view view = {
-        .mem_fd = mem_fd,
-        .pagemap_fd = mem_fd == watch->target.mem_fd ? watch->target.pagemap_fd : -1};
-    return look_through(watch, where, &view, address, size_bytes);
+    return search(watch, where, memory, false, address, size_bytes);
 }
 
 /* A subject may well say yes to SIZE_MAX / 2, but no more than MODEL_FILL_MAX_BYTES are ever planted. */
@@ -73,8 +70,8 @@ uint64_t look_place_bytes(const struct watched_slot *slot)
 }
 
 /* For a secret shorter than a window: does all of what was planted in the slot last stand there? */
-static void look_at_short(const struct watch *watch, int mem_fd, unsigned slot_number,
-                          struct seen_bytes *bytes)
+static void look_at_short(const struct watch *watch, const struct target_memory *memory,
+                          unsigned slot_number, struct seen_bytes *bytes)
 {
     const struct fill *fill = fills_last_in(watch, slot_number);
     uint64_t address = watch->slots[slot_number].address;
@@ -84,13 +81,13 @@ static void look_at_short(const struct watch *watch, int mem_fd, unsigned slot_n
     bytes->short_bytes = (uint32_t)fill->length;
     bytes->short_whole = address >= bytes->address &&
                          address - bytes->address < bytes->size_bytes &&
-                         target_read(mem_fd, address, chunk, (size_t)fill->length) == fill->length;
+                         target_read(memory, address, chunk, (size_t)fill->length) == fill->length;
     for (uint64_t i = 0; i < fill->length && bytes->short_whole; i++)
         bytes->short_whole = chunk[i] == secrets_byte(&watch->host->secrets, fill->offset + i);
 }
 
-void look_at_place(const struct watch *watch, int mem_fd, unsigned slot_number,
-                   struct seen_bytes *bytes)
+void look_at_place(const struct watch *watch, const struct target_memory *memory,
+                   unsigned slot_number, struct seen_bytes *bytes)
 {
     const struct watched_slot *slot = &watch->slots[slot_number];
     uint64_t start = slot->address > bytes->address ? slot->address : bytes->address;
@@ -101,7 +98,7 @@ void look_at_place(const struct watch *watch, int mem_fd, unsigned slot_number,
     for (uint64_t at = start; at < end;) {
         uint8_t chunk[4096];
         size_t want = end - at < sizeof chunk ? (size_t)(end - at) : sizeof chunk;
-        size_t got = target_read(mem_fd, at, chunk, want);
+        size_t got = target_read(memory, at, chunk, want);
         if (got == 0)
             break;
         for (size_t i = 0; i < got; i++)
@@ -109,7 +106,7 @@ void look_at_place(const struct watch *watch, int mem_fd, unsigned slot_number,
         bytes->place_bytes += got;
         at += got;
     }
-    look_at_short(watch, mem_fd, slot_number, bytes);
+    look_at_short(watch, memory, slot_number, bytes);
 }
 
 void look_blindly(struct seen_bytes *bytes)
@@ -122,11 +119,11 @@ void look_blindly(struct seen_bytes *bytes)
 void look_record_place(struct watch *watch, const char *where, unsigned slot_number)
 {
     const struct watched_slot *slot = &watch->slots[slot_number];
-    if (slot->address == 0 || watch->target.mem_fd < 0)
+    if (slot->address == 0 || watch->target.memory.mem_fd < 0)
         return;
     struct seen_bytes bytes =
-        look_at(watch, where, watch->target.mem_fd, slot->address, look_place_bytes(slot));
-    look_at_place(watch, watch->target.mem_fd, slot_number, &bytes);
+        look_at(watch, where, &watch->target.memory, slot->address, look_place_bytes(slot));
+    look_at_place(watch, &watch->target.memory, slot_number, &bytes);
     if (watch_blind(watch, OBSERVE_MEMORY))
         look_blindly(&bytes);
     watch_seen_add(watch, SEEN_BYTES)->bytes = bytes;
@@ -134,10 +131,10 @@ void look_record_place(struct watch *watch, const char *where, unsigned slot_num
 
 static void record_left(struct watch *watch, unsigned slot_number, uint64_t start, uint64_t end)
 {
-    if (start >= end || watch->target.mem_fd < 0)
+    if (start >= end || watch->target.memory.mem_fd < 0)
         return;
-    struct seen_bytes bytes = look_at(watch, "resize", watch->target.mem_fd, start, end - start);
-    look_at_place(watch, watch->target.mem_fd, slot_number, &bytes);
+    struct seen_bytes bytes = look_at(watch, "resize", &watch->target.memory, start, end - start);
+    look_at_place(watch, &watch->target.memory, slot_number, &bytes);
     if (watch_blind(watch, OBSERVE_MEMORY))
         look_blindly(&bytes);
     watch_seen_add(watch, SEEN_BYTES)->bytes = bytes;
@@ -181,10 +178,8 @@ static void look_at_range(struct process_look *look, uint64_t start, uint64_t en
 {
     if (start >= end)
         return;
-    const struct target_view view = {.mem_fd = look->watch->target.mem_fd,
-                                     .pagemap_fd = look->watch->target.pagemap_fd,
-                                     .private_file = mapping->private_file};
-    struct seen_bytes bytes = look_through(look->watch, "process", &view, start, end - start);
+    struct seen_bytes bytes = search(look->watch, "process", &look->watch->target.memory,
+                                     mapping->private_file, start, end - start);
     look->sum.readable_bytes += bytes.readable_bytes;
     if (bytes.dead_windows == 0)
         return;
@@ -213,10 +208,10 @@ static bool look_at_mapping(void *arg, const struct target_mapping *mapping)
 void look_record_process(struct watch *watch)
 {
     struct process_look look = {.watch = watch, .sum = {.where = "process", .slot = MODEL_SLOTS}};
-    if (watch->target.mem_fd < 0 || !target_mappings(&watch->target, look_at_mapping, &look))
+    if (watch->target.memory.mem_fd < 0 || !target_mappings(&watch->target, look_at_mapping, &look))
         return;
     if (watch->registers_bytes > 0) {
-        struct seen_bytes registers = look_at(watch, "registers", watch->target.mem_fd,
+        struct seen_bytes registers = look_at(watch, "registers", &watch->target.memory,
                                               watch->registers_address, watch->registers_bytes);
         record_residue(watch, &registers, "vector registers");
     }

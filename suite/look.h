@@ -7,13 +7,14 @@
 
 #include "suite/watch.h"
 
-/* Runs of secret bytes in a range of memory, by whose they are. mem_fd: of the case or a child. */
-struct seen_bytes look_at(const struct watch *watch, const char *where, int mem_fd,
-                          uint64_t address, uint64_t size_bytes);
+/* Runs of secret bytes in a range of memory, by whose they are. memory: of the case or a child. */
+struct seen_bytes look_at(const struct watch *watch, const char *where,
+                          const struct target_memory *memory, uint64_t address,
+                          uint64_t size_bytes);
 /* Adds how much of a slot's own place lies in the range looked at, what of it is not zero, and
  * whether a secret shorter than a window still stands there whole. */
-void look_at_place(const struct watch *watch, int mem_fd, unsigned slot_number,
-                   struct seen_bytes *bytes);
+void look_at_place(const struct watch *watch, const struct target_memory *memory,
+                   unsigned slot_number, struct seen_bytes *bytes);
 /* What a blind observer would say: looked at all of it, all is well. */
 void look_blindly(struct seen_bytes *bytes);
 /* What of a secret's place can hold secret bytes. */

@@ -28,7 +28,9 @@ enum observer {
     OBSERVE_LIMIT = 64,     /* RLIMIT_MEMLOCK enforced on the case: CAP_IPC_LOCK is dropped */
     OBSERVE_IPC_LOCK = 128, /* CAP_IPC_LOCK can be kept: needs root */
     OBSERVE_PROCESS = 256,  /* all memory of the case, and its vector registers */
-    OBSERVERS = 9           /* how many */
+    OBSERVE_SECRETMEM =
+        512,       /* memory that only the process itself can read, told from other memory */
+    OBSERVERS = 10 /* how many */
 };
 /* "releases", "locks", ... of a single bit */
 const char *observer_name(unsigned observer);
@@ -58,6 +60,8 @@ struct promise {
     /* Judges one case that ran to its end (a subject that crashed or hung was judged already).
      * Fills evidence->summary and adds to evidence->details. */
     enum finding (*judge)(const struct case_run *run, struct evidence *evidence);
+    /* The control that must pass; NULL: "correct". */
+    const char *negative;
     /* Its cases take a second or more each: --quick and `--skip slow` leave it out. */
     bool slow;
     /* Its programs do what the subject may end: judge() weighs a death, wherever it happens. */

@@ -94,6 +94,7 @@ static void print_seen(const struct seen *seen)
     case SEEN_BYTES:
     case SEEN_CHILD:
     case SEEN_RESIDUE:
+    case SEEN_OUTSIDE:
         (void)printf("       %s", seen->kind == SEEN_RELEASE ? "given to " : "after ");
         print_bytes(&seen->bytes);
         break;

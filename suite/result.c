@@ -22,8 +22,9 @@ const char *promise_level_name(enum promise_level level)
 
 const char *observer_name(unsigned observer)
 {
-    static const char *const names[OBSERVERS] = {"releases", "locks", "memory",   "faults", "traps",
-                                                 "children", "limit", "ipc-lock", "process"};
+    static const char *const names[OBSERVERS] = {"releases", "locks",    "memory", "faults",
+                                                 "traps",    "children", "limit",  "ipc-lock",
+                                                 "process",  "secretmem"};
     for (unsigned bit = 0; bit < OBSERVERS; bit++) {
         if (observer == 1u << bit)
             return names[bit];

@@ -2,7 +2,7 @@
 /*
  * run.c: all cases of all promises on all subjects, side by side, and what they come to.
  *
- *   unit = (subject, promise)     the two controls are subjects 0 and 1
+ *   unit = (subject, promise)     the controls are subjects 0 to 2
  *   job  = one case of a unit     executed by the workers in the order that the seed gives
  */
 #include "suite/run.h"
@@ -28,7 +28,7 @@
 #define PROMISES_MAX 64u
 #define POSITIVE 0u /* the control that must be caught */
 #define NEGATIVE 1u /* the control that must pass */
-#define CONTROLS 2u
+#define CONTROLS 3u /* and one more that must, for the promises that name it */
 
 struct unit {
     struct evidence evidence;
@@ -138,15 +138,26 @@ static bool plans_make(struct runner *runner, char *error, size_t error_bytes)
     return known;
 }
 
+static const char *const control_names[CONTROLS] = {"leaking", "correct", "secretmem"};
+
+/* The control that a promise must pass on. */
+static size_t negative_of(const struct promise *promise)
+{
+    size_t i = NEGATIVE;
+    while (promise->negative != NULL && i + 1 < CONTROLS &&
+           strcmp(promise->negative, control_names[i]) != 0)
+        i++;
+    return i;
+}
+
 static bool controls_add(struct runner *runner, char *error, size_t error_bytes)
 {
-    static const char *const names[CONTROLS] = {[POSITIVE] = "leaking", [NEGATIVE] = "correct"};
     const char *elsewhere = getenv("STRONGROOM_CONTROLS");
     for (size_t i = 0; i < CONTROLS; i++) {
         char path[PATH_MAX + 32];
         (void)snprintf(path, sizeof path, "%s%s/%s.so",
                        elsewhere != NULL ? elsewhere : runner->host->directory,
-                       elsewhere != NULL ? "" : "/controls", names[i]);
+                       elsewhere != NULL ? "" : "/controls", control_names[i]);
         if (!candidates_add_file(&runner->candidates, runner->host, path,
                                  runner->settings->timeout_ms, error, error_bytes))
             return false;
@@ -210,7 +221,8 @@ static bool unit_runs(const struct runner *runner, size_t subject, size_t promis
 {
     const struct promise *p = runner->promises[promise];
     const struct candidate *candidate = &runner->candidates.list[subject];
-    return host_lacks(runner->host, p->observers) == NULL && !candidate->dead &&
+    bool concerned = subject == POSITIVE || subject >= CONTROLS || subject == negative_of(p);
+    return concerned && host_lacks(runner->host, p->observers) == NULL && !candidate->dead &&
            unit_offered(p, &candidate->variant);
 }
 
@@ -421,7 +433,7 @@ static void decide(struct runner *runner, size_t subject, size_t promise,
 {
     const struct unit *unit = unit_of(runner, subject, promise);
     const struct unit *positive = unit_of(runner, POSITIVE, promise);
-    const struct unit *negative = unit_of(runner, NEGATIVE, promise);
+    const struct unit *negative = unit_of(runner, negative_of(runner->promises[promise]), promise);
     const struct candidate *candidate = &runner->candidates.list[subject];
     const struct promise *p = runner->promises[promise];
     const char *lacks = host_lacks(runner->host, p->observers);

@@ -61,9 +61,21 @@ static const struct notify_filter *filter_for(const struct host *host,
                                                                      : NOTIFY_SIGNALS];
 }
 
+/* A program that has calls fail after they took effect, and memory that only the case can read. */
+static bool needs_hand(const struct case_order *order)
+{
+    for (size_t i = 0; order->program != NULL && i < order->program->count; i++) {
+        const struct model_operation *operation = &order->program->operations[i];
+        if (operation->code == MODEL_FAIL && (operation->size.value & MODEL_FAIL_AFTER) != 0)
+            return true;
+    }
+    return order->program != NULL && variant_claims(order->variant, "unreadable");
+}
+
 static bool start_send(struct watch *watch, const struct case_order *order)
 {
     struct case_start start = {.flags = order->program == NULL ? CASE_DESCRIBE : 0};
+    start.flags |= needs_hand(order) ? CASE_HAND : 0;
     uint8_t program[MODEL_RECORD_BYTES * (MODEL_OPERATIONS_MAX + 1)];
     const struct notify_filter *filter = filter_for(watch->host, order);
     (void)snprintf(start.path, sizeof start.path, "%s", order->variant->path);
@@ -210,10 +222,12 @@ void supervise(const struct host *host, const struct case_order *order, struct c
                           .wanted = order->observers,
                           .run = run,
                           .listener_fd = -1,
-                          .target = {.mem_fd = -1,
+                          .target = {.memory = {.mem_fd = -1,
+                                                .pagemap_fd = -1,
+                                                .reach = {.socket_fd = -1, .bounce_fd = -1},
+                                                .page_bytes = host->page_bytes},
                                      .smaps_fd = -1,
                                      .status_fd = -1,
-                                     .pagemap_fd = -1,
                                      .page_bytes = host->page_bytes}};
     uint32_t start = 0;
     if (getrandom(&start, sizeof start, 0) < 0) {

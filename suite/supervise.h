@@ -36,8 +36,9 @@ enum seen_kind {
     SEEN_CHILD,     /* bytes: at the place of a live secret, in a forked child */
     SEEN_RESIDUE, /* bytes: of dead secrets anywhere; text: in which mapping. The last one of a look,
                        with good, is the sum */
-    SEEN_FAULT,   /* text: the system call that was made to fail */
-    SEEN_SIGNAL,  /* text: the subject tried to signal a process that is not its own */
+    SEEN_OUTSIDE,  /* bytes: place_bytes of a live secret were read by another process */
+    SEEN_FAULT,    /* text: the system call that was made to fail */
+    SEEN_SIGNAL,   /* text: the subject tried to signal a process that is not its own */
     SEEN_VIOLATION /* promise, text: by the shadow model */
 };
 

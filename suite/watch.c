@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -65,7 +66,7 @@ static void released_by_close(struct watch *watch, const struct seen_bytes *rang
         if (!watch->slots[i].live)
             continue;
         memcpy(bytes.where, range->where, sizeof bytes.where);
-        look_at_place(watch, watch->target.mem_fd, i, &bytes);
+        look_at_place(watch, &watch->target.memory, i, &bytes);
         if (bytes.place_bytes > 0)
             watch_seen_add(watch, SEEN_RELEASE)->bytes = bytes;
     }
@@ -73,7 +74,7 @@ static void released_by_close(struct watch *watch, const struct seen_bytes *rang
 
 static void released(struct watch *watch, const char *name, uint64_t address, uint64_t size_bytes)
 {
-    if (watch->target.mem_fd < 0 || watch_blind(watch, OBSERVE_RELEASES) || !watch->loaded)
+    if (watch->target.memory.mem_fd < 0 || watch_blind(watch, OBSERVE_RELEASES) || !watch->loaded)
         return;
     /* mm/mlock.c, mm/mmap.c: whole pages are meant */
     uint64_t page = watch->target.page_bytes;
@@ -87,9 +88,9 @@ static void released(struct watch *watch, const char *name, uint64_t address, ui
     } else {
         size_bytes = (address + size_bytes + page - 1) / page * page - start;
     }
-    struct seen_bytes bytes = look_at(watch, name, watch->target.mem_fd, start, size_bytes);
+    struct seen_bytes bytes = look_at(watch, name, &watch->target.memory, start, size_bytes);
     if (frees_one(&watch->operation))
-        look_at_place(watch, watch->target.mem_fd, watch->operation.slot, &bytes);
+        look_at_place(watch, &watch->target.memory, watch->operation.slot, &bytes);
     if (bytes.place_bytes > 0 || bytes.dead_windows > 0 || bytes.live_windows > 0 ||
         bytes.short_whole)
         watch_seen_add(watch, SEEN_RELEASE)->bytes = bytes;
@@ -120,18 +121,23 @@ static void released_by_vector(struct watch *watch, const struct notify_call *ca
 {
     for (uint64_t i = 0; i < call->size_bytes && i < VECTOR_MAX; i++) {
         struct iovec range;
-        if (target_read(watch->target.mem_fd, call->address + i * sizeof range, &range,
+        if (target_read(&watch->target.memory, call->address + i * sizeof range, &range,
                         sizeof range) == sizeof range)
             released(watch, call->name, (uintptr_t)range.iov_base, range.iov_len);
     }
 }
 
 /* Which mapping loses its pages the descriptor does not tell: the secret being freed is looked at. */
-static void released_by_file(struct watch *watch, const char *name)
+static void released_by_file(struct watch *watch, const struct notify_call *call)
 {
     const struct watched_slot *slot = &watch->slots[watch->operation.slot];
-    if (frees_one(&watch->operation) && slot->live)
-        released(watch, name, slot->address, look_place_bytes(slot));
+    char path[64];
+    struct stat file;
+    (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", watch->target.pid, call->descriptor);
+    bool grows = call->descriptor >= 0 && stat(path, &file) == 0 &&
+                 (uint64_t)file.st_size <= call->size_bytes;
+    if (!grows && frees_one(&watch->operation) && slot->live)
+        released(watch, call->name, slot->address, look_place_bytes(slot));
 }
 
 /* ---- notifications ---- */
@@ -166,10 +172,20 @@ static int fault_due(struct watch *watch, const struct notify_call *call)
     if (!watch->fault.told) {
         watch->fault.told = true;
         struct seen *seen = watch_seen_add(watch, SEEN_FAULT);
-        (void)snprintf(seen->text, sizeof seen->text, "%s number %u fails with %s", call->name,
-                       number, strerrorname_np(watch->fault.error));
+        (void)snprintf(seen->text, sizeof seen->text, "%s number %u %sfails with %s", call->name,
+                       number, watch->fault.after ? "takes effect and " : "",
+                       strerrorname_np(watch->fault.error));
     }
     return watch_blind(watch, OBSERVE_FAULTS) ? 0 : watch->fault.error;
+}
+
+/* Has the hand make the stopped call: it takes effect, and the answer will say that it failed. */
+static void take_effect(struct watch *watch, const struct seccomp_notif *request)
+{
+    uint64_t arguments[6];
+    memcpy(arguments, request->data.args, sizeof arguments);
+    if (reach_call(&watch->target.memory.reach, request->data.nr, arguments) == -ENOTCONN)
+        watch->run->observers &= ~(unsigned)OBSERVE_FAULTS;
 }
 
 static int judge_call(struct watch *watch, const struct notify_call *call)
@@ -188,7 +204,7 @@ static int judge_call(struct watch *watch, const struct notify_call *call)
         released_by_vector(watch, call);
         return 0;
     case NOTIFY_FILE:
-        released_by_file(watch, call->name);
+        released_by_file(watch, call);
         return 0;
     case NOTIFY_BREAK:
         released_by_break(watch, call->address);
@@ -217,6 +233,8 @@ void watch_notification(struct watch *watch)
     if (!is_case(watch, request.pid))
         call.fault = -1;
     int error = judge_call(watch, &call);
+    if (error != 0 && call.fault == watch->fault.call && watch->fault.after)
+        take_effect(watch, &request);
     notify_answer(watch->listener_fd, &request, error);
 }
 
@@ -227,10 +245,11 @@ static void keep(int *kept, const struct case_message *message, enum case_fd whi
     *kept = message->fds[which] >= 0 ? fds[message->fds[which]] : -1;
 }
 
-static bool marker_reads(int mem_fd, uint64_t address)
+static bool marker_reads(const struct target_memory *memory, uint64_t address)
 {
     uint64_t value = 0;
-    return mem_fd >= 0 && target_read(mem_fd, address, &value, sizeof value) == sizeof value &&
+    return memory->mem_fd >= 0 &&
+           target_read(memory, address, &value, sizeof value) == sizeof value &&
            value == CASE_MARKER;
 }
 
@@ -239,7 +258,8 @@ static unsigned observers_at_work(const struct watch *watch, bool memory)
 {
     unsigned set = OBSERVE_TRAPS | OBSERVE_LIMIT | OBSERVE_IPC_LOCK;
     if (memory)
-        set |= OBSERVE_MEMORY | OBSERVE_CHILDREN | OBSERVE_RELEASES | OBSERVE_PROCESS;
+        set |= OBSERVE_MEMORY | OBSERVE_CHILDREN | OBSERVE_RELEASES | OBSERVE_PROCESS |
+               OBSERVE_SECRETMEM;
     if (watch->target.smaps_fd >= 0 && target_locked_bytes(&watch->target) != UINT64_MAX)
         set |= OBSERVE_LOCKS;
     if (watch->listener_fd >= 0)
@@ -261,12 +281,15 @@ static void capability_check(struct watch *watch)
 
 static void hello(struct watch *watch, const struct case_message *message, const int *fds)
 {
-    keep(&watch->target.mem_fd, message, CASE_FD_MEM, fds);
+    keep(&watch->target.memory.mem_fd, message, CASE_FD_MEM, fds);
     keep(&watch->target.smaps_fd, message, CASE_FD_SMAPS, fds);
     keep(&watch->target.status_fd, message, CASE_FD_STATUS, fds);
-    keep(&watch->target.pagemap_fd, message, CASE_FD_PAGEMAP, fds);
+    keep(&watch->target.memory.pagemap_fd, message, CASE_FD_PAGEMAP, fds);
     keep(&watch->listener_fd, message, CASE_FD_LISTENER, fds);
-    bool memory = marker_reads(watch->target.mem_fd, message->address);
+    keep(&watch->target.memory.reach.socket_fd, message, CASE_FD_HAND, fds);
+    keep(&watch->target.memory.reach.bounce_fd, message, CASE_FD_BOUNCE, fds);
+    watch->target.memory.reach.case_bounce_fd = message->bounce_fd;
+    bool memory = marker_reads(&watch->target.memory, message->address);
     watch->run->observers = observers_at_work(watch, memory);
     watch->registers_address = message->event.address;
     watch->registers_bytes = message->event.size_bytes;
@@ -275,20 +298,37 @@ static void hello(struct watch *watch, const struct case_message *message, const
     capability_check(watch);
 }
 
-/* A child shows itself: is any live secret to be read in it? */
-static void child(struct watch *watch, const struct case_message *message, const int *fds)
+/* What a child has at the place of a live secret. Memory that is mapped there and that only the child
+ * itself can read (memfd_secret) is a secret that it can read. */
+static struct seen_bytes look_at_child(const struct watch *watch, const struct target *child,
+                                       unsigned slot_number)
 {
-    int mem_fd = message->fds[CASE_FD_MEM] >= 0 ? fds[message->fds[CASE_FD_MEM]] : -1;
-    bool readable = marker_reads(mem_fd, message->address);
+    const struct watched_slot *slot = &watch->slots[slot_number];
+    struct seen_bytes bytes =
+        look_at(watch, "child", &child->memory, slot->address, slot->size_bytes);
+    look_at_place(watch, &child->memory, slot_number, &bytes);
+    if (bytes.readable_bytes == 0 && target_mapping_end(child, slot->address) != 0)
+        bytes.live_windows = slot->size_bytes;
+    return bytes;
+}
+
+/* A child shows itself: is any live secret to be read in it? */
+static void child_shown(struct watch *watch, const struct case_message *message, const int *fds)
+{
+    struct target child = {.memory = {.pagemap_fd = -1,
+                                      .reach = {.socket_fd = -1},
+                                      .page_bytes = watch->target.page_bytes},
+                           .status_fd = -1,
+                           .page_bytes = watch->target.page_bytes};
+    keep(&child.memory.mem_fd, message, CASE_FD_MEM, fds);
+    keep(&child.smaps_fd, message, CASE_FD_SMAPS, fds);
+    bool readable = marker_reads(&child.memory, message->address);
     for (unsigned i = 0; i < MODEL_SLOTS; i++) {
         if (!watch->slots[i].live || watch->slots[i].size_bytes == 0)
             continue;
         struct seen_bytes bytes = {.size_bytes = watch->slots[i].size_bytes};
-        if (readable) {
-            bytes = look_at(watch, "child", mem_fd, watch->slots[i].address,
-                            watch->slots[i].size_bytes);
-            look_at_place(watch, mem_fd, i, &bytes);
-        }
+        if (readable)
+            bytes = look_at_child(watch, &child, i);
         if (watch_blind(watch, OBSERVE_CHILDREN))
             look_blindly(&bytes);
         struct seen *seen = watch_seen_add(watch, SEEN_CHILD);
@@ -296,8 +336,24 @@ static void child(struct watch *watch, const struct case_message *message, const
         seen->good = readable;
         (void)snprintf(seen->text, sizeof seen->text, "s%u", i);
     }
-    if (mem_fd >= 0)
-        (void)close(mem_fd);
+    if (child.memory.mem_fd >= 0)
+        (void)close(child.memory.mem_fd);
+    if (child.smaps_fd >= 0)
+        (void)close(child.smaps_fd);
+}
+
+/* How much of a live secret can be read from outside: by /proc/PID/mem, without the hand. */
+static void record_outside(struct watch *watch, unsigned slot_number)
+{
+    const struct watched_slot *slot = &watch->slots[slot_number];
+    struct target_memory outside = watch->target.memory;
+    outside.reach.socket_fd = -1;
+    struct seen_bytes bytes = {.address = slot->address, .size_bytes = slot->size_bytes};
+    (void)snprintf(bytes.where, sizeof bytes.where, "/proc/PID/mem");
+    look_at_place(watch, &outside, slot_number, &bytes);
+    if (watch_blind(watch, OBSERVE_SECRETMEM))
+        bytes.place_bytes = 0;
+    watch_seen_add(watch, SEEN_OUTSIDE)->bytes = bytes;
 }
 
 /* How many bytes from address on are those of the pool at offset, up to size_bytes. */
@@ -308,7 +364,7 @@ static uint64_t bytes_in_order(const struct watch *watch, uint64_t offset, uint6
     while (done < size_bytes) {
         uint8_t chunk[4096];
         size_t want = size_bytes - done < sizeof chunk ? (size_t)(size_bytes - done) : sizeof chunk;
-        size_t got = target_read(watch->target.mem_fd, address + done, chunk, want);
+        size_t got = target_read(&watch->target.memory, address + done, chunk, want);
         for (size_t i = 0; i < got; i++, done++)
             if (chunk[i] != secrets_byte(&watch->host->secrets, offset + done))
                 return done;
@@ -323,7 +379,7 @@ static bool check(struct watch *watch, uint32_t number, uint64_t address, uint64
                   bool always_record)
 {
     const struct fill *fill = fills_numbered(watch, number);
-    if (watch->target.mem_fd < 0 || fill == NULL)
+    if (watch->target.memory.mem_fd < 0 || fill == NULL)
         return false;
     uint64_t size = size_bytes < fill->kept ? size_bytes : fill->kept;
     uint64_t right = bytes_in_order(watch, fill->offset, address, size);
@@ -472,6 +528,8 @@ static void ended_well(struct watch *watch, const struct model_event *event)
         break;
     case MODEL_LOOK:
         record_locks(watch, event);
+        if ((watch->wanted & OBSERVE_SECRETMEM) != 0)
+            record_outside(watch, watch->operation.slot);
         break;
     case MODEL_PEEK:
         look_record_place(watch, "peek", watch->operation.slot);
@@ -554,11 +612,13 @@ static bool fault_set(struct watch *watch, const struct case_message *message)
     watch->fault.armed = false;
     if (message->error == 0)
         return true;
-    if ((watch->run->observers & OBSERVE_FAULTS) == 0 || message->after != 0)
-        return false; /* a call that takes effect and still fails cannot be had by notification */
+    if ((watch->run->observers & OBSERVE_FAULTS) == 0 ||
+        (message->after != 0 && watch->target.memory.reach.socket_fd < 0))
+        return false;
     watch->fault.armed = true;
     watch->fault.told = false;
     watch->fault.on = message->on != 0;
+    watch->fault.after = message->after != 0;
     watch->fault.call = message->call;
     watch->fault.error = message->error;
     watch->fault.nth = message->nth;
@@ -604,7 +664,7 @@ uint64_t watch_message(struct watch *watch, const struct case_message *message, 
     case CASE_FAULT:
         return fault_set(watch, message);
     case CASE_CHILD:
-        child(watch, message, fds);
+        child_shown(watch, message, fds);
         return 0;
     case CASE_VIOLATED:
         violated(watch, message);
@@ -629,8 +689,15 @@ uint64_t watch_message(struct watch *watch, const struct case_message *message, 
 
 void watch_close(struct watch *watch)
 {
-    int fds[] = {watch->target.mem_fd,     watch->target.smaps_fd, watch->target.status_fd,
-                 watch->target.pagemap_fd, watch->listener_fd,     watch->socket_fd};
+    const struct target *target = &watch->target;
+    int fds[] = {target->memory.mem_fd,
+                 target->memory.pagemap_fd,
+                 target->memory.reach.socket_fd,
+                 target->memory.reach.bounce_fd,
+                 target->smaps_fd,
+                 target->status_fd,
+                 watch->listener_fd,
+                 watch->socket_fd};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0)
             (void)close(fds[i]);

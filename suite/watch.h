@@ -44,7 +44,7 @@ struct watch {
     size_t fills_count, fills_room;
     struct fill *fills;
     struct {
-        bool armed, on, told;
+        bool armed, on, after, told;
         int call, error;
         unsigned nth, counted;
     } fault;

@@ -19,6 +19,7 @@
 
 #include "model/ledger.h"
 #include "model/subject.h"
+#include "suite/case/hand.h"
 #include "suite/case/protocol.h"
 #include "suite/case/registers.h"
 
@@ -198,10 +199,15 @@ static void host_in_child(void *arg, uint32_t op_index)
                                    .address = (uintptr_t)&marker,
                                    .size_bytes = (uint64_t)getpid(),
                                    .fds = {-1, -1, -1, -1, -1, -1, -1, -1}};
-    int fds[1] = {open("/proc/self/mem", O_RDONLY | O_CLOEXEC)};
-    message.fds[CASE_FD_MEM] = fds[0] < 0 ? -1 : 0;
-    (void)tell_with(&message, fds, fds[0] < 0 ? 0 : 1);
+    int fds[2] = {open("/proc/self/mem", O_RDONLY | O_CLOEXEC),
+                  open("/proc/self/smaps", O_RDONLY | O_CLOEXEC)};
+    if (fds[0] >= 0 && fds[1] >= 0) {
+        message.fds[CASE_FD_MEM] = 0;
+        message.fds[CASE_FD_SMAPS] = 1;
+    }
+    (void)tell_with(&message, fds, fds[0] >= 0 && fds[1] >= 0 ? 2 : 0);
     (void)close(fds[0]);
+    (void)close(fds[1]);
 }
 
 static void host_returned(void *arg)
@@ -234,31 +240,50 @@ static int filter_install(const struct runner *runner)
                         &program);
 }
 
-/* Opens our own /proc entries, installs the filter, passes all of it over. */
+/* Where a descriptor of HELLO comes from; -1: not to be had. */
+static int hello_fd(const struct runner *runner, enum case_fd which, const struct hand *hand,
+                    struct case_message *message)
+{
+    static const char *const paths[] = {[CASE_FD_MEM] = "/proc/self/mem",
+                                        [CASE_FD_SMAPS] = "/proc/self/smaps",
+                                        [CASE_FD_STATUS] = "/proc/self/status",
+                                        [CASE_FD_PAGEMAP] = "/proc/self/pagemap"};
+    int fd = -1;
+    switch (which) {
+    case CASE_FD_LISTENER:
+        fd = filter_install(runner);
+        message->listener_errno = fd < 0 ? errno : 0;
+        return fd;
+    case CASE_FD_HAND:
+        return hand->socket_fd;
+    case CASE_FD_BOUNCE: /* ours stays open */
+        return hand->bounce_fd < 0 ? -1 : fcntl(hand->bounce_fd, F_DUPFD_CLOEXEC, 0);
+    default:
+        return open(paths[which], O_RDONLY | O_CLOEXEC);
+    }
+}
+
+/* Opens our own /proc entries, starts the hand, installs the filter, passes all of it over. */
 static void hello(const struct runner *runner)
 {
     struct case_message message = {
         .kind = CASE_HELLO,
         .address = (uintptr_t)&marker,
         .event = {.address = (uintptr_t)&registers, .size_bytes = registers_save(&registers)}};
+    struct hand hand = {.socket_fd = -1, .bounce_fd = -1};
     int fds[CASE_FDS_MAX];
     size_t count = 0;
-    static const char *const paths[] = {[CASE_FD_MEM] = "/proc/self/mem",
-                                        [CASE_FD_SMAPS] = "/proc/self/smaps",
-                                        [CASE_FD_STATUS] = "/proc/self/status",
-                                        [CASE_FD_PAGEMAP] = "/proc/self/pagemap"};
-    for (size_t i = 0; i < CASE_FDS_MAX; i++) {
-        int fd = -1;
-        if (i < sizeof paths / sizeof *paths)
-            fd = open(paths[i], O_RDONLY | O_CLOEXEC);
-        else if (i == CASE_FD_LISTENER) {
-            fd = filter_install(runner);
-            message.listener_errno = fd < 0 ? errno : 0;
-        }
-        message.fds[i] = fd < 0 ? -1 : (int32_t)count;
+    if ((runner->start->flags & CASE_HAND) != 0 && !hand_start(&hand))
+        hand.socket_fd = -1;
+    for (unsigned i = 0; i < CASE_FDS_MAX; i++)
+        message.fds[i] = -1;
+    for (enum case_fd which = CASE_FD_MEM; which <= CASE_FD_BOUNCE; which++) {
+        int fd = hello_fd(runner, which, &hand, &message);
+        message.fds[which] = fd < 0 ? -1 : (int32_t)count;
         if (fd >= 0)
             fds[count++] = fd;
     }
+    message.bounce_fd = hand.bounce_fd;
     if (message.fds[CASE_FD_LISTENER] < 0) /* the ledger takes the filter's place */
         ledger_watch(on_release, NULL);
     (void)tell_with(&message, fds, count);

@@ -33,7 +33,8 @@
 
 enum case_start_flag {
     CASE_DESCRIBE = 1, /* load, describe the variants, finish */
-    CASE_VERBOSE = 2   /* leave stderr alone */
+    CASE_VERBOSE = 2,  /* leave stderr alone */
+    CASE_HAND = 4      /* start the hand: see hand.h */
 };
 
 struct case_start {
@@ -64,7 +65,15 @@ enum case_kind {
 };
 
 /* CASE_HELLO: which descriptor is where among those passed; -1: could not be opened */
-enum case_fd { CASE_FD_MEM, CASE_FD_SMAPS, CASE_FD_STATUS, CASE_FD_PAGEMAP, CASE_FD_LISTENER };
+enum case_fd {
+    CASE_FD_MEM,
+    CASE_FD_SMAPS,
+    CASE_FD_STATUS,
+    CASE_FD_PAGEMAP,
+    CASE_FD_LISTENER,
+    CASE_FD_HAND,
+    CASE_FD_BOUNCE
+};
 
 struct case_variant {
     char name[64], library[64], version[64];
@@ -88,6 +97,7 @@ struct case_message {
     int32_t error;
     int32_t fds[CASE_FDS_MAX]; /* HELLO: index into the descriptors passed, or -1 */
     int32_t listener_errno;    /* HELLO: why there is no listener */
+    int32_t bounce_fd;         /* HELLO: the case's own number of CASE_FD_BOUNCE */
     char promise[MODEL_CLAIM_BYTES];
     char text[192];
 };

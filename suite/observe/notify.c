@@ -176,8 +176,12 @@ static struct notify_call meaning_of(int call, const __u64 *args)
                                                         .address = args[1],
                                                         .size_bytes = args[2]}
                                  : (struct notify_call){0};
-    if (call == SCMP_SYS(fallocate) || call == SCMP_SYS(ftruncate))
-        return (struct notify_call){.meaning = NOTIFY_FILE};
+    if (call == SCMP_SYS(ftruncate))
+        return (struct notify_call){
+            .meaning = NOTIFY_FILE, .descriptor = (int)args[0], .size_bytes = args[1]};
+    if (call == SCMP_SYS(fallocate)) /* fallocate(2): without a mode nothing is lost */
+        return args[1] == 0 ? (struct notify_call){0}
+                            : (struct notify_call){.meaning = NOTIFY_FILE, .descriptor = -1};
     if (call == SCMP_SYS(pidfd_send_signal))
         return (struct notify_call){.meaning = NOTIFY_SIGNAL, .process = INT_MIN};
     if (call == SCMP_SYS(brk))

@@ -40,7 +40,8 @@ enum notify_meaning {
     NOTIFY_RELEASE, /* memory [address, address + size_bytes) is about to be given back */
     NOTIFY_REMAP,   /* mremap: see remap */
     NOTIFY_VECTOR,  /* process_madvise: size_bytes ranges, described at address */
-    NOTIFY_FILE,    /* a file loses its pages, wherever it is mapped */
+    NOTIFY_FILE,    /* the file behind `descriptor` loses its pages, wherever it is mapped, from
+                       size_bytes on; descriptor -1: some of them */
     NOTIFY_BREAK,   /* brk: address is the new end; what lies behind it is given back */
     NOTIFY_SIGNAL, /* a signal to process `process`; INT_MIN: to one that only a descriptor names */
     NOTIFY_EXIT
@@ -52,7 +53,7 @@ struct notify_call {
         uint64_t old_address, old_bytes, new_bytes, new_address;
         bool moves, onto; /* may move; to new_address, over what is there */
     } remap;
-    int process;
+    int process, descriptor;
     int fault; /* the enum model_call it counts as, or -1 */
     char name[24];
 };

@@ -14,11 +14,16 @@
 #define PAGEMAP_FILE (UINT64_C(1) << 61)
 #define PAGEMAP_BLOCK 512u
 
-size_t target_read(int mem_fd, uint64_t address, void *out, size_t size_bytes)
+size_t target_read(const struct target_memory *memory, uint64_t address, void *out,
+                   size_t size_bytes)
 {
     size_t done = 0;
     while (done < size_bytes) {
-        ssize_t got = pread(mem_fd, (char *)out + done, size_bytes - done, (off_t)(address + done));
+        ssize_t got =
+            pread(memory->mem_fd, (char *)out + done, size_bytes - done, (off_t)(address + done));
+        if (got <= 0)
+            got = (ssize_t)reach_read(&memory->reach, address + done, (char *)out + done,
+                                      size_bytes - done, memory->page_bytes);
         if (got <= 0)
             break;
         done += (size_t)got;
@@ -98,7 +103,7 @@ static size_t min_size(uint64_t a, uint64_t b)
     return (size_t)(a < b ? a : b);
 }
 
-struct sight target_search(const struct target *target, const struct target_view *view,
+struct sight target_search(const struct target_memory *memory, bool written_only,
                            const struct secrets *secrets, uint64_t address, uint64_t size_bytes,
                            target_found *found, void *arg)
 {
@@ -112,21 +117,21 @@ struct sight target_search(const struct target *target, const struct target_view
     search->stopped = false;
     search->tail_bytes = 0;
     search->position = 0;
-    search->pagemap.fd = view->pagemap_fd;
-    search->pagemap.private_file = view->private_file;
+    search->pagemap.fd = memory->pagemap_fd;
+    search->pagemap.private_file = written_only;
     search->pagemap.first = search->pagemap.count = 0;
 
     uint64_t end = address + size_bytes;
     while (address < end && !search->stopped) {
-        uint64_t in_page = address % target->page_bytes;
-        size_t to_page_end = min_size(end - address, target->page_bytes - in_page);
-        uint64_t untouched = pages_untouched(&search->pagemap, address / target->page_bytes);
+        uint64_t in_page = address % memory->page_bytes;
+        size_t to_page_end = min_size(end - address, memory->page_bytes - in_page);
+        uint64_t untouched = pages_untouched(&search->pagemap, address / memory->page_bytes);
         if (untouched > 0) {
             search->tail_bytes = 0;
-            address += to_page_end + (untouched - 1) * target->page_bytes;
+            address += to_page_end + (untouched - 1) * memory->page_bytes;
             continue;
         }
-        size_t got = target_read(view->mem_fd, address, search->bytes + search->tail_bytes,
+        size_t got = target_read(memory, address, search->bytes + search->tail_bytes,
                                  min_size(end - address, CHUNK_BYTES - in_page % CHUNK_BYTES));
         if (got == 0) { /* not mapped: nothing there */
             search->tail_bytes = 0;

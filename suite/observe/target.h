@@ -13,17 +13,27 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "suite/observe/reach.h"
 #include "suite/observe/secrets.h"
+
+/* The memory of the case, or of a child of it. */
+struct target_memory {
+    int mem_fd, pagemap_fd; /* -1: not to be had */
+    struct reach reach;     /* for what mem_fd does not show */
+    size_t page_bytes;
+};
 
 struct target {
     pid_t pid;
-    int mem_fd, smaps_fd, status_fd, pagemap_fd; /* -1: not to be had */
+    struct target_memory memory;
+    int smaps_fd, status_fd; /* -1: not to be had */
     size_t page_bytes;
 };
 
 /* Copies up to size_bytes from address on; returns how many could be read without a gap. Also reads
  * pages that the case itself may not (PROT_NONE). */
-size_t target_read(int mem_fd, uint64_t address, void *out, size_t size_bytes);
+size_t target_read(const struct target_memory *memory, uint64_t address, void *out,
+                   size_t size_bytes);
 
 /* What a search through a range of memory came to. */
 struct sight {
@@ -34,15 +44,9 @@ struct sight {
 /* Called for each 8-byte window of secret bytes found; returns false to stop the search. */
 typedef bool target_found(void *arg, uint64_t address, uint32_t pool_position);
 
-/* Through what a range is seen. */
-struct target_view {
-    int mem_fd;        /* of the case, or of a child of it */
-    int pagemap_fd;    /* of the same; -1: unknown, all pages are read */
-    bool private_file; /* pages that nobody wrote to need not be searched */
-};
-
-/* Searches the range at every byte offset. */
-struct sight target_search(const struct target *target, const struct target_view *view,
+/* Searches the range at every byte offset. written_only: it is of a private file, and pages that
+ * nobody wrote to need not be looked at. */
+struct sight target_search(const struct target_memory *memory, bool written_only,
                            const struct secrets *secrets, uint64_t address, uint64_t size_bytes,
                            target_found *found, void *arg);
 

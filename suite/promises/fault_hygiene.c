@@ -62,6 +62,9 @@ static void plan_use(struct plan *p, size_t kind, const char *size, const struct
         if (strcmp(kinds[kind].errnos[i], "EINTR") != 0) /* for ever: to be tried again for ever */
             add_fault(&text, call, 1, kinds[kind].errnos[i], " on");
     }
+    if (strcmp(call, "lock") == 0) /* mlock(2) over a range that is partly bad is charged, and fails */
+        for (unsigned nth = 1; nth <= 2; nth++)
+            add_fault(&text, call, nth, "ENOMEM", nth == 1 ? " after" : " after on");
     for (unsigned nth = 2; nth <= NTH_MAX; nth++)
         add_fault(&text, call, nth, kinds[kind].errnos[nth % 3], nth % 2 != 0 ? " on" : "");
     add(&text, "look s0\nfree s0\ncrowd n full\ncrowd-free first\n");
@@ -309,7 +312,7 @@ const struct promise promise_fault_hygiene = {
         "files and of children, each where claimed, and "
         "wiped when freed; a secret from before must be whole; when calls work again alloc "
         "must, and as many secrets fit as before. Each call is refused before it takes "
-        "effect: one that takes effect and still reports failure is not tried here.",
+        "effect, and locking also after it did, as a failed mlock can be charged.",
     .in_practice =
         "Clean-up that forgets one of its steps; a half-built block that goes back to the "
         "free list; an mlock that failed and was charged all the same; a munmap whose "

@@ -9,12 +9,17 @@ import subprocess
 import pytest
 
 BUILD = pathlib.Path(os.environ["STRONGROOM_BUILD"])
-SUBJECT = "ref-alloc-guarded"  # keeps, and claims, all: whatever is not `holds` is the harness's doing
+# Between them they keep, and claim, all: whatever is not `holds` is the harness's doing.
+GUARDED, MEMFD = "ref-alloc-guarded", "ref-alloc-memfd"
 KNOWN = json.loads(
     subprocess.run([BUILD / "strongroom", "list", "--json", "-"], capture_output=True, text=True, check=True).stdout
 )
 PROMISES = {promise["id"]: promise["observers"] for promise in KNOWN["promises"]}
 PAIRS = [(promise, observer) for promise, observers in PROMISES.items() for observer in observers]
+
+
+def subject_of(promise):
+    return MEMFD if promise == "unreadable" else GUARDED
 
 
 def needing(observer):
@@ -28,7 +33,9 @@ def judged(strongroom):
 
     def judge(knob, observer):
         if (knob, observer) not in runs:
-            words = ["verify", SUBJECT, "--only", needing(observer), "--json", "-"]
+            promises = needing(observer)
+            words = ["verify", *{subject_of(promise) for promise in promises.split(",")}]
+            words += ["--only", promises, "--json", "-"]
             runs[knob, observer] = strongroom(*words, env={knob: observer}, timeout=600)
         return runs[knob, observer]
 
@@ -43,8 +50,8 @@ def test_every_promise_is_observed():
 @pytest.mark.parametrize("promise, observer", PAIRS)
 def test_observer_that_cannot_be_installed(judged, promise, observer):
     run = judged("STRONGROOM_DENY", observer)
-    assert run.verdicts[SUBJECT, promise]["verdict"] == "not observable here"
-    assert run.verdicts[SUBJECT, promise]["evidence"]["summary"]
+    assert run.verdicts[subject_of(promise), promise]["verdict"] == "not observable here"
+    assert run.verdicts[subject_of(promise), promise]["evidence"]["summary"]
     assert run.status == 3, run.err
 
 
@@ -54,7 +61,7 @@ def test_observer_that_sees_nothing_wrong(judged, promise, observer):
     if run.out == "":  # found out before there was anything to judge
         assert run.status == 2 and run.err.count("\n") == 1
         return
-    record = run.verdicts[SUBJECT, promise]
+    record = run.verdicts[subject_of(promise), promise]
     # A capability that is not there shows at once: not looked at, rather than looked at in vain.
     expected = ("not observable here", 3) if observer == "ipc-lock" else ("error", 2)
     assert (record["verdict"], run.status) == expected, record["evidence"]["summary"]
@@ -64,14 +71,15 @@ def test_observer_that_sees_nothing_wrong(judged, promise, observer):
 def swapped(strongroom, tmp_path_factory):
     """Judged with the leaking control in the place of the correct one, and the other way round."""
     folder = tmp_path_factory.mktemp("controls")
-    shutil.copy(BUILD / "controls" / "leaking.so", folder / "correct.so")
+    for name in ("correct", "secretmem"):
+        shutil.copy(BUILD / "controls" / "leaking.so", folder / f"{name}.so")
     shutil.copy(BUILD / "controls" / "correct.so", folder / "leaking.so")
-    return strongroom("verify", SUBJECT, "--json", "-", env={"STRONGROOM_CONTROLS": str(folder)}, timeout=600)
+    return strongroom("verify", GUARDED, MEMFD, "--json", "-", env={"STRONGROOM_CONTROLS": str(folder)}, timeout=600)
 
 
 @pytest.mark.parametrize("promise", PROMISES)
 def test_controls_swapped(swapped, promise):
-    assert swapped.verdicts[SUBJECT, promise]["verdict"] == "error"
+    assert swapped.verdicts[subject_of(promise), promise]["verdict"] == "error"
     assert swapped.status == 2
 
 
@@ -79,18 +87,18 @@ def test_controls_swapped(swapped, promise):
 def same(request, strongroom, tmp_path_factory):
     """Judged with one allocator as both controls: nothing is ever caught, or nothing ever passes."""
     folder = tmp_path_factory.mktemp("controls")
-    for name in ("correct", "leaking"):
+    for name in ("correct", "leaking", "secretmem"):
         shutil.copy(BUILD / "controls" / f"{request.param}.so", folder / f"{name}.so")
-    return strongroom("verify", SUBJECT, "--json", "-", env={"STRONGROOM_CONTROLS": str(folder)}, timeout=600)
+    return strongroom("verify", GUARDED, MEMFD, "--json", "-", env={"STRONGROOM_CONTROLS": str(folder)}, timeout=600)
 
 
 @pytest.mark.parametrize("promise", PROMISES)
 def test_one_control_for_both(same, promise):
-    assert same.verdicts[SUBJECT, promise]["verdict"] == "error"
+    assert same.verdicts[subject_of(promise), promise]["verdict"] == "error"
     assert same.status == 2
 
 
 def test_controls_that_are_not_there(strongroom, tmp_path):
-    run = strongroom("verify", SUBJECT, "--only", "locked", env={"STRONGROOM_CONTROLS": str(tmp_path)})
+    run = strongroom("verify", GUARDED, "--only", "locked", env={"STRONGROOM_CONTROLS": str(tmp_path)})
     assert (run.status, run.out) == (2, "")
     assert run.err == f"strongroom: {tmp_path}/leaking.so: No such file or directory\n"

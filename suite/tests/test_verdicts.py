@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = pathlib.Path(os.environ["STRONGROOM_SOURCE"])
 HAND_MADE = "malloc-mlock"  # what many people write; nobody claims anything for it
-GUARDED, PACKED = "ref-alloc-guarded", "ref-alloc-packed"
+GUARDED, PACKED, MEMFD = "ref-alloc-guarded", "ref-alloc-packed", "ref-alloc-memfd"
 
 # Broken by how it is written, whatever the machine: see subjects/malloc-mlock.c.
 HAND_MADE_BREAKS = {"neighbour", "zero-on-free", "honest-lock"}
@@ -62,7 +62,7 @@ def test_reference_keeps_all_that_it_claims(compared):
         }
         assert wrong == {}, subject["name"]
     for promise in compared.named(GUARDED):
-        assert "holds" in (compared.named(GUARDED)[promise], compared.named(PACKED)[promise])
+        assert "holds" in (compared.named(variant)[promise] for variant in (GUARDED, PACKED, MEMFD))
 
 
 def test_hand_made_breaks_what_it_must_with_evidence(compared):
