@@ -47,6 +47,7 @@ static struct run_settings settings_of(const struct options *options)
         .skip = options->skip.items,
         .skip_slow = options->skip_slow,
         .quick = options->quick,
+        .allow_swap = options->allow_swap,
         .only_case = options->only_case,
         .jobs = options->jobs,
         .timeout_ms = options->timeout_ms,
@@ -240,17 +241,18 @@ static int replay_program(const struct options *options)
 
 /* ---- the tables ---- */
 
-#define OPTIONS_RUN                                                                           \
-    {"only", required_argument, NULL, OPTION_ONLY},                                           \
-        {"case", required_argument, NULL, OPTION_CASE},                                       \
-        {"skip", required_argument, NULL, OPTION_SKIP},                                       \
-        {"quick", no_argument, NULL, OPTION_QUICK}, {"c", required_argument, NULL, OPTION_C}, \
-        {"json", required_argument, NULL, OPTION_JSON},                                       \
-        {"jobs", required_argument, NULL, OPTION_JOBS},                                       \
-        {"timeout", required_argument, NULL, OPTION_TIMEOUT},                                 \
-        {"seed", required_argument, NULL, OPTION_SEED},                                       \
-    {                                                                                         \
-        "verbose", no_argument, NULL, OPTION_VERBOSE                                          \
+#define OPTIONS_RUN                                                                               \
+    {"only", required_argument, NULL, OPTION_ONLY},                                               \
+        {"case", required_argument, NULL, OPTION_CASE},                                           \
+        {"skip", required_argument, NULL, OPTION_SKIP},                                           \
+        {"quick", no_argument, NULL, OPTION_QUICK},                                               \
+        {"allow-swap", no_argument, NULL, OPTION_ALLOW_SWAP},                                     \
+        {"c", required_argument, NULL, OPTION_C}, {"json", required_argument, NULL, OPTION_JSON}, \
+        {"jobs", required_argument, NULL, OPTION_JOBS},                                           \
+        {"timeout", required_argument, NULL, OPTION_TIMEOUT},                                     \
+        {"seed", required_argument, NULL, OPTION_SEED},                                           \
+    {                                                                                             \
+        "verbose", no_argument, NULL, OPTION_VERBOSE                                              \
     }
 #define OPTIONS_END                           \
     {"help", no_argument, NULL, OPTION_HELP}, \
@@ -283,6 +285,7 @@ static const struct option replay_table[] = {
     "  --case LABEL         run only the case of this label\n"                                      \
     "  --skip PROMISE,...   leave these out; `slow` stands for those that `list` calls so\n"        \
     "  --quick              a few sizes, nothing slow: some seconds\n"                              \
+    "  --allow-swap         have a swap file of its own for no-swap: changes the host meanwhile\n"  \
     "  --c FILE             write the first case that was broken as a C program of its own; with\n" \
     "                       --case, that case\n"                                                    \
     "  --json FILE          write the whole result there too; - is stdout, and the table then\n"    \

@@ -217,3 +217,28 @@ void look_record_process(struct watch *watch)
     }
     record_residue(watch, &look.sum, "")->good = look.sum.readable_bytes > 0;
 }
+
+/* ---- the swap device ---- */
+
+static bool swapped_found(void *arg, uint64_t offset, uint32_t position)
+{
+    const struct looking *looking = arg;
+    if (fills_at(looking->watch, position) == NULL)
+        return true;
+    if (looking->bytes->live_windows++ == 0)
+        looking->bytes->address = offset;
+    return looking->bytes->live_windows < WINDOWS_ENOUGH;
+}
+
+void look_record_swap(struct watch *watch)
+{
+    struct seen_bytes bytes = {.where = "swap", .slot = MODEL_SLOTS};
+    struct looking looking = {.watch = watch, .bytes = &bytes};
+    bool searched = swap_search(watch->host->swap, watch->target.pid, &watch->host->secrets,
+                                swapped_found, &looking);
+    if (watch_blind(watch, OBSERVE_SWAP))
+        look_blindly(&bytes);
+    struct seen *seen = watch_seen_add(watch, SEEN_SWAP);
+    seen->bytes = bytes;
+    seen->good = searched;
+}

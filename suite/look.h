@@ -29,4 +29,7 @@ void look_record_left_behind(struct watch *watch, unsigned slot_number,
  * vector registers as the subject left them, and the last one with the sums. */
 void look_record_process(struct watch *watch);
 
+/* SEEN_SWAP: what of this case's secrets stands on the swap device once all was pushed out. */
+void look_record_swap(struct watch *watch);
+
 #endif

@@ -181,6 +181,9 @@ static bool option_take(struct options *options, int code, char *value, struct c
     case OPTION_QUICK:
         options->quick = options->skip_slow = true;
         return true;
+    case OPTION_ALLOW_SWAP:
+        options->allow_swap = true;
+        return true;
     case OPTION_C:
         options->c = value;
         return value[0] != '\0' || wrong(to, "--c: the name of the file is empty");

@@ -23,6 +23,7 @@ enum option_code {
     OPTION_VERBOSE,
     OPTION_SKIP,
     OPTION_QUICK,
+    OPTION_ALLOW_SWAP,
     OPTION_C,
     OPTION_ALL
 };
@@ -41,7 +42,7 @@ struct options {
     const char *only_case, *json, *c;
     unsigned jobs, timeout_ms; /* 0: not given */
     uint64_t seed;
-    bool seeded, verbose, all, help, skip_slow, quick;
+    bool seeded, verbose, all, help, skip_slow, quick, allow_swap;
 };
 
 /* Reads argv (argv[0] is the command's own name) by a command's table. On failure false, and

@@ -29,8 +29,9 @@ enum observer {
     OBSERVE_IPC_LOCK = 128, /* CAP_IPC_LOCK can be kept: needs root */
     OBSERVE_PROCESS = 256,  /* all memory of the case, and its vector registers */
     OBSERVE_SECRETMEM =
-        512,       /* memory that only the process itself can read, told from other memory */
-    OBSERVERS = 10 /* how many */
+        512,             /* memory that only the process itself can read, told from other memory */
+    OBSERVE_SWAP = 1024, /* a swap file of our own: changes the host, so only when asked for */
+    OBSERVERS = 11       /* how many */
 };
 /* "releases", "locks", ... of a single bit */
 const char *observer_name(unsigned observer);

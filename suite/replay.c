@@ -95,6 +95,7 @@ static void print_seen(const struct seen *seen)
     case SEEN_CHILD:
     case SEEN_RESIDUE:
     case SEEN_OUTSIDE:
+    case SEEN_SWAP:
         (void)printf("       %s", seen->kind == SEEN_RELEASE ? "given to " : "after ");
         print_bytes(&seen->bytes);
         break;

@@ -22,9 +22,9 @@ const char *promise_level_name(enum promise_level level)
 
 const char *observer_name(unsigned observer)
 {
-    static const char *const names[OBSERVERS] = {"releases", "locks",    "memory", "faults",
-                                                 "traps",    "children", "limit",  "ipc-lock",
-                                                 "process",  "secretmem"};
+    static const char *const names[OBSERVERS] = {"releases", "locks",     "memory", "faults",
+                                                 "traps",    "children",  "limit",  "ipc-lock",
+                                                 "process",  "secretmem", "swap"};
     for (unsigned bit = 0; bit < OBSERVERS; bit++) {
         if (observer == 1u << bit)
             return names[bit];
@@ -45,7 +45,7 @@ static bool named(const char *const *names, const char *name)
 
 static bool is_owed(const struct verdict_record *record)
 {
-    return record->claimed || record->promise->level == PROMISE_CORE;
+    return !record->unasked && (record->claimed || record->promise->level == PROMISE_CORE);
 }
 
 bool verdict_is_unobserved(const struct verdict_record *record, const char *const *allowed)

@@ -41,6 +41,7 @@ struct verdict_record {
     const struct promise *promise;
     enum verdict verdict;
     bool claimed;
+    bool unasked; /* to look would change the host, and nobody asked for it: it is not owed */
     struct evidence evidence;
     struct evidence positive; /* the control that must be seen to break it */
     struct evidence negative; /* the control that must be seen to keep it */

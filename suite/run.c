@@ -311,6 +311,12 @@ static void tell(struct runner *runner, const struct job *job)
                                runner->promises[job->promise]->id);
 }
 
+/* Cases that look at the swap device run one at a time, when all others are done. */
+static bool runs_alone(const struct runner *runner, const struct job *job)
+{
+    return (runner->promises[job->promise]->observers & OBSERVE_SWAP) != 0;
+}
+
 /* The next job whose unit has not hung; NULL: none left. */
 static struct job *job_take(struct runner *runner)
 {
@@ -318,7 +324,7 @@ static struct job *job_take(struct runner *runner)
     (void)pthread_mutex_lock(&runner->lock);
     while (job == NULL && runner->jobs_next < runner->jobs_count) {
         job = &runner->jobs[runner->order[runner->jobs_next++]];
-        if (unit_of(runner, job->subject, job->promise)->hung)
+        if (unit_of(runner, job->subject, job->promise)->hung || runs_alone(runner, job))
             job = NULL;
     }
     if (job != NULL)
@@ -362,6 +368,19 @@ static void settle_hung(struct runner *runner)
         }
 }
 
+static void work_alone(struct runner *runner)
+{
+    for (size_t i = 0; i < runner->jobs_count; i++) {
+        struct job *job = &runner->jobs[i];
+        if (!runs_alone(runner, job) || runner->host->swap == NULL)
+            continue;
+        tell(runner, job);
+        if (swap_renew(runner->host->swap))
+            (void)job_run(runner, job, runner->settings->timeout_ms * 3, true);
+        runner->jobs_done++;
+    }
+}
+
 static bool work_side_by_side(struct runner *runner)
 {
     pthread_t threads[64];
@@ -371,8 +390,10 @@ static bool work_side_by_side(struct runner *runner)
         started++;
     for (unsigned i = 0; i < started; i++)
         (void)pthread_join(threads[i], NULL);
-    if (started > 0)
+    if (started > 0) {
         settle_hung(runner);
+        work_alone(runner);
+    }
     return started > 0;
 }
 
@@ -442,6 +463,8 @@ static void decide(struct runner *runner, size_t subject, size_t promise,
 
     *record = (struct verdict_record){.promise = p,
                                       .claimed = variant_claims(&candidate->variant, p->id),
+                                      .unasked = (p->observers & OBSERVE_SWAP) != 0 &&
+                                                 !runner->settings->allow_swap,
                                       .evidence = evidence_copy(&unit->evidence),
                                       .positive = evidence_copy(&positive->evidence),
                                       .negative = evidence_copy(&negative->evidence)};
@@ -585,6 +608,8 @@ bool run(const struct run_settings *asked, struct run_result *result, char *erro
         runner.seed &= UINT32_MAX; /* short enough to be typed */
     if (!host_open(&host, error, error_bytes))
         return false;
+    if (settings.allow_swap)
+        host_allow_swap(&host);
     (void)pthread_mutex_init(&runner.lock, NULL);
     bool good = run_all(&runner, result, error, error_bytes);
     runner_free(&runner);

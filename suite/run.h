@@ -17,6 +17,7 @@ struct run_settings {
     const char *const *skip;     /* promise ids that are left out; NULL: none */
     bool skip_slow;              /* and so are the slow ones, unless only names them */
     bool quick;                  /* a few sizes */
+    bool allow_swap;             /* the host may be given a swap file meanwhile */
     const char *only_case;       /* label of the only case to run; NULL: all */
     unsigned jobs;               /* cases side by side; 0: as many as there are cores */
     unsigned timeout_ms;         /* for one case; 0: the default */

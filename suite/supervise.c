@@ -76,6 +76,7 @@ static bool start_send(struct watch *watch, const struct case_order *order)
 {
     struct case_start start = {.flags = order->program == NULL ? CASE_DESCRIBE : 0};
     start.flags |= needs_hand(order) ? CASE_HAND : 0;
+    start.flags |= (order->observers & OBSERVE_PROCESS) != 0 ? CASE_REGISTERS : 0;
     uint8_t program[MODEL_RECORD_BYTES * (MODEL_OPERATIONS_MAX + 1)];
     const struct notify_filter *filter = filter_for(watch->host, order);
     (void)snprintf(start.path, sizeof start.path, "%s", order->variant->path);

@@ -264,6 +264,8 @@ static unsigned observers_at_work(const struct watch *watch, bool memory)
         set |= OBSERVE_LOCKS;
     if (watch->listener_fd >= 0)
         set |= OBSERVE_FAULTS;
+    if (watch->host->swap != NULL)
+        set |= OBSERVE_SWAP;
     return set & ~watch->host->denied;
 }
 
@@ -530,6 +532,8 @@ static void ended_well(struct watch *watch, const struct model_event *event)
         record_locks(watch, event);
         if ((watch->wanted & OBSERVE_SECRETMEM) != 0)
             record_outside(watch, watch->operation.slot);
+        if ((watch->wanted & OBSERVE_SWAP) != 0 && watch->host->swap != NULL)
+            look_record_swap(watch);
         break;
     case MODEL_PEEK:
         look_record_place(watch, "peek", watch->operation.slot);

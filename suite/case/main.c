@@ -212,8 +212,9 @@ static void host_in_child(void *arg, uint32_t op_index)
 
 static void host_returned(void *arg)
 {
-    (void)arg;
-    (void)registers_save(&registers);
+    const struct runner *runner = arg;
+    if ((runner->start->flags & CASE_REGISTERS) != 0)
+        (void)registers_save(&registers);
 }
 
 static void on_release(void *arg, long call, uintptr_t address, size_t size_bytes)

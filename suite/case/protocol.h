@@ -34,7 +34,8 @@
 enum case_start_flag {
     CASE_DESCRIBE = 1, /* load, describe the variants, finish */
     CASE_VERBOSE = 2,  /* leave stderr alone */
-    CASE_HAND = 4      /* start the hand: see hand.h */
+    CASE_HAND = 4,     /* start the hand: see hand.h */
+    CASE_REGISTERS = 8 /* save vector registers when the subject returns; it is a copy of its own */
 };
 
 struct case_start {

@@ -102,8 +102,18 @@ static void leftovers_end(void)
     }
 }
 
+void host_allow_swap(struct host *host)
+{
+    static struct swap swap;
+    if (swap_open(&swap, host->page_bytes, host->no_swap, sizeof host->no_swap))
+        host->swap = &swap;
+}
+
 void host_close(struct host *host)
 {
+    if (host->swap != NULL) /* its guardian is a child of ours: not to be ended as a leftover */
+        swap_close(host->swap);
+    host->swap = NULL;
     leftovers_end();
     secrets_close(&host->secrets);
 }
@@ -119,6 +129,9 @@ static const char *reason_of(struct host *host, unsigned observer, int listener_
         return "needs CAP_IPC_LOCK: run as root";
     case OBSERVE_RELEASES:
         return "neither seccomp notification nor memory of the case can be had";
+    case OBSERVE_SWAP:
+        return host->no_swap[0] != '\0' ? host->no_swap
+                                        : "changes the host: ask for it with --allow-swap";
     case OBSERVE_LIMIT:
         return "capabilities cannot be dropped";
     default:

@@ -15,6 +15,7 @@
 
 #include "suite/observe/notify.h"
 #include "suite/observe/secrets.h"
+#include "suite/observe/swap.h"
 #include "suite/promise.h"
 
 struct host {
@@ -25,15 +26,18 @@ struct host {
     size_t page_bytes;
     struct notify_filter filters[NOTIFY_WATCHES];
     struct secrets secrets;
+    struct swap *swap;              /* NULL: there is none */
     unsigned denied, blind;         /* sets of enum observer */
     const char *why_not[OBSERVERS]; /* NULL: available */
-    char no_listener[128];
+    char no_listener[128], no_swap[128];
 };
 
 /* Finds the program's own files, makes filters and secrets. False and one line on failure. */
 bool host_open(struct host *host, char *error, size_t error_bytes);
 /* Also ends what subjects left running. Call it on failure of what came after host_open, too. */
 void host_close(struct host *host);
+/* Has a swap file made, for as long as the host is open. */
+void host_allow_swap(struct host *host);
 
 /* After a first case said what it could open: marks what cannot be observed. seen: set of enum
  * observer. listener_errno: why there is no seccomp listener, or 0. */

@@ -62,7 +62,8 @@ static void plan_use(struct plan *p, size_t kind, const char *size, const struct
         if (strcmp(kinds[kind].errnos[i], "EINTR") != 0) /* for ever: to be tried again for ever */
             add_fault(&text, call, 1, kinds[kind].errnos[i], " on");
     }
-    if (strcmp(call, "lock") == 0) /* mlock(2) over a range that is partly bad is charged, and fails */
+    if (strcmp(call, "lock") ==
+        0) /* mlock(2) over a range that is partly bad is charged, and fails */
         for (unsigned nth = 1; nth <= 2; nth++)
             add_fault(&text, call, nth, "ENOMEM", nth == 1 ? " after" : " after on");
     for (unsigned nth = 2; nth <= NTH_MAX; nth++)
