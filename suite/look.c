@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "suite/fills.h"
+#include "suite/observe/core.h"
 
 #define WINDOWS_ENOUGH 4096u /* a leak is a leak */
 
@@ -218,9 +219,9 @@ void look_record_process(struct watch *watch)
     record_residue(watch, &look.sum, "")->good = look.sum.readable_bytes > 0;
 }
 
-/* ---- the swap device ---- */
+/* ---- the swap device, the core file ---- */
 
-static bool swapped_found(void *arg, uint64_t offset, uint32_t position)
+static bool filed_found(void *arg, uint64_t offset, uint32_t position)
 {
     const struct looking *looking = arg;
     if (fills_at(looking->watch, position) == NULL)
@@ -235,10 +236,24 @@ void look_record_swap(struct watch *watch)
     struct seen_bytes bytes = {.where = "swap", .slot = MODEL_SLOTS};
     struct looking looking = {.watch = watch, .bytes = &bytes};
     bool searched = swap_search(watch->host->swap, watch->target.pid, &watch->host->secrets,
-                                swapped_found, &looking);
+                                filed_found, &looking);
     if (watch_blind(watch, OBSERVE_SWAP))
         look_blindly(&bytes);
     struct seen *seen = watch_seen_add(watch, SEEN_SWAP);
     seen->bytes = bytes;
     seen->good = searched;
+}
+
+void look_record_core(struct watch *watch)
+{
+    struct seen_bytes bytes = {.where = "core", .slot = MODEL_SLOTS};
+    struct looking looking = {.watch = watch, .bytes = &bytes};
+    struct core_sight sight =
+        core_search(watch->core_folder, CASE_MARKER, &watch->host->secrets, filed_found, &looking);
+    bytes.size_bytes = bytes.readable_bytes = sight.size_bytes;
+    if (watch_blind(watch, OBSERVE_CORES))
+        look_blindly(&bytes);
+    struct seen *seen = watch_seen_add(watch, SEEN_CORE);
+    seen->bytes = bytes;
+    seen->good = sight.marked;
 }

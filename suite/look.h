@@ -32,4 +32,7 @@ void look_record_process(struct watch *watch);
 /* SEEN_SWAP: what of this case's secrets stands on the swap device once all was pushed out. */
 void look_record_swap(struct watch *watch);
 
+/* SEEN_CORE: what of this case's secrets stands in the core file that it left. */
+void look_record_core(struct watch *watch);
+
 #endif

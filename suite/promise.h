@@ -29,9 +29,10 @@ enum observer {
     OBSERVE_IPC_LOCK = 128, /* CAP_IPC_LOCK can be kept: needs root */
     OBSERVE_PROCESS = 256,  /* all memory of the case, and its vector registers */
     OBSERVE_SECRETMEM =
-        512,             /* memory that only the process itself can read, told from other memory */
-    OBSERVE_SWAP = 1024, /* a swap file of our own: changes the host, so only when asked for */
-    OBSERVERS = 11       /* how many */
+        512,              /* memory that only the process itself can read, told from other memory */
+    OBSERVE_SWAP = 1024,  /* a swap file of our own: changes the host, so only when asked for */
+    OBSERVE_CORES = 2048, /* real core files; where they cannot be had, the `dd` flag must do */
+    OBSERVERS = 12        /* how many */
 };
 /* "releases", "locks", ... of a single bit */
 const char *observer_name(unsigned observer);
@@ -53,7 +54,8 @@ struct promise {
     const char *statement;   /* one sentence */
     const char *observed;    /* how it is observed, and what counts */
     const char *in_practice; /* what breaks it in practice */
-    unsigned observers;      /* set of enum observer */
+    unsigned observers;      /* set of enum observer: all of them are needed */
+    unsigned also;           /* set of enum observer: at work where they can be had */
     unsigned entries;        /* set of enum model_entry that it needs */
     unsigned flags;          /* SECRET_ALLOC_... that the subject must have set */
     /* Adds the programs. */

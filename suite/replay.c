@@ -96,6 +96,7 @@ static void print_seen(const struct seen *seen)
     case SEEN_RESIDUE:
     case SEEN_OUTSIDE:
     case SEEN_SWAP:
+    case SEEN_CORE:
         (void)printf("       %s", seen->kind == SEEN_RELEASE ? "given to " : "after ");
         print_bytes(&seen->bytes);
         break;

@@ -24,7 +24,7 @@ const char *observer_name(unsigned observer)
 {
     static const char *const names[OBSERVERS] = {"releases", "locks",     "memory", "faults",
                                                  "traps",    "children",  "limit",  "ipc-lock",
-                                                 "process",  "secretmem", "swap"};
+                                                 "process",  "secretmem", "swap",   "cores"};
     for (unsigned bit = 0; bit < OBSERVERS; bit++) {
         if (observer == 1u << bit)
             return names[bit];

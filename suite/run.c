@@ -284,7 +284,8 @@ static bool job_run(struct runner *runner, struct job *job, unsigned timeout_ms,
     struct case_order order = {.variant = variant_of(runner, job->subject),
                                .program = &job->planned->program,
                                .label = job->planned->label,
-                               .observers = runner->promises[job->promise]->observers,
+                               .observers = runner->promises[job->promise]->observers |
+                                            runner->promises[job->promise]->also,
                                .timeout_ms = timeout_ms};
     struct case_run run;
     supervise(runner->host, &order, &run);

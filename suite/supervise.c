@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "suite/launch.h"
+#include "suite/look.h"
+#include "suite/observe/core.h"
 #include "suite/watch.h"
 
 #define LAUNCH_FAILED_EXIT 96 /* see launch.c */
@@ -238,14 +240,19 @@ void supervise(const struct host *host, const struct case_order *order, struct c
     watch.pool_start = watch.pool_next = start % CASE_POOL_BYTES;
 
     bool privileged = order->program != NULL && (order->program->flags & MODEL_KEEP_IPC_LOCK) != 0;
+    if ((order->observers & OBSERVE_CORES & ~host->denied) != 0 && host->no_cores[0] == '\0')
+        (void)core_folder_make(watch.core_folder);
     struct launched launched;
     struct launch what = {.case_path = host->case_path,
                           .subject_path = order->variant->path,
+                          .core_folder = watch.core_folder[0] != '\0' ? watch.core_folder : NULL,
                           .keep_ipc_lock = privileged && (host->blind & OBSERVE_IPC_LOCK) == 0,
                           .drop_nothing = !privileged && (host->blind & OBSERVE_LIMIT) != 0,
                           .verbose = order->verbose};
     if (!launch(&what, &launched)) {
         failed(run, "cannot start strongroom-case");
+        if (watch.core_folder[0] != '\0')
+            core_folder_remove(watch.core_folder);
         return;
     }
     watch.target.pid = launched.pid;
@@ -260,6 +267,11 @@ void supervise(const struct host *host, const struct case_order *order, struct c
         ;
     (void)close(launched.pidfd);
     conclude(&watch, status, in_time);
+    if (watch.core_folder[0] != '\0') {
+        if (watch.finished && WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT)
+            look_record_core(&watch);
+        core_folder_remove(watch.core_folder);
+    }
     watch_close(&watch);
 }
 

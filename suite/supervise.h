@@ -38,6 +38,7 @@ enum seen_kind {
                        with good, is the sum */
     SEEN_OUTSIDE,  /* bytes: place_bytes of a live secret were read by another process */
     SEEN_SWAP,     /* bytes on the swap device; address: where in the file. good: it was searched */
+    SEEN_CORE,     /* bytes in the core file; address: where in it. good: it is the case's own */
     SEEN_FAULT,    /* text: the system call that was made to fail */
     SEEN_SIGNAL,   /* text: the subject tried to signal a process that is not its own */
     SEEN_VIOLATION /* promise, text: by the shadow model */

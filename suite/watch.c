@@ -266,6 +266,8 @@ static unsigned observers_at_work(const struct watch *watch, bool memory)
         set |= OBSERVE_FAULTS;
     if (watch->host->swap != NULL)
         set |= OBSERVE_SWAP;
+    if (watch->host->no_cores[0] == '\0')
+        set |= OBSERVE_CORES;
     return set & ~watch->host->denied;
 }
 
@@ -678,7 +680,7 @@ uint64_t watch_message(struct watch *watch, const struct case_message *message, 
         return 0;
     case CASE_FINISHED:
         watch->finished = true;
-        return 0;
+        return watch->core_folder[0] != '\0';
     case CASE_REFUSED:
     case CASE_FAILED:
         watch->finished = true;

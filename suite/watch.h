@@ -33,6 +33,7 @@ struct watch {
     struct case_run *run;
     struct target target;
     int listener_fd, socket_fd;
+    char core_folder[PATH_MAX]; /* where it is to dump core when it is done; "": it is not */
     uint64_t registers_address, registers_bytes; /* the case's copy of them; 0 bytes: none */
     uint64_t pool_start, pool_next;
     struct model_operation operation; /* under way, or the last one */

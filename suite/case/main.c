@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -84,11 +85,11 @@ static uint64_t tell(const struct case_message *message)
     return value;
 }
 
-static void tell_text(enum case_kind kind, const char *text)
+static uint64_t tell_text(enum case_kind kind, const char *text)
 {
     struct case_message message = {.kind = kind};
     (void)snprintf(message.text, sizeof message.text, "%s", text);
-    (void)tell(&message);
+    return tell(&message);
 }
 
 /* ---- the host that the interpreter sees ---- */
@@ -336,16 +337,26 @@ static void describe(const struct secret_alloc *variant)
         _exit(CASE_EXIT_LOST);
 }
 
+/* With all that is alive. */
+static void dump_core(void)
+{
+    sigset_t none;
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)signal(SIGABRT, SIG_DFL);
+    (void)raise(SIGABRT);
+}
+
 static void execute(struct runner *runner)
 {
     char error[sizeof((struct case_message *)0)->text];
     const struct secret_alloc *variant =
         model_subject_find(&runner->subject, runner->start->variant);
     if (variant == NULL) {
-        tell_text(CASE_REFUSED, "has no variant of that name");
+        (void)tell_text(CASE_REFUSED, "has no variant of that name");
         return;
     }
-    tell_text(CASE_LOADED, "");
+    (void)tell_text(CASE_LOADED, "");
     const struct model_host host = {.arg = runner,
                                     .page_bytes = (size_t)sysconf(_SC_PAGESIZE),
                                     .plant = host_plant,
@@ -358,10 +369,10 @@ static void execute(struct runner *runner)
                                     .returned = host_returned,
                                     .parallel = true};
     model_program_decode(&runner->program, runner->program_bytes, runner->start->program_bytes);
-    if (model_interpret(&runner->program, variant, &host, error, sizeof error))
-        tell_text(CASE_FINISHED, "");
-    else
-        tell_text(CASE_FAILED, error);
+    if (!model_interpret(&runner->program, variant, &host, error, sizeof error))
+        (void)tell_text(CASE_FAILED, error);
+    else if (tell_text(CASE_FINISHED, "") != 0)
+        dump_core();
 }
 
 int main(void)
@@ -377,11 +388,11 @@ int main(void)
     }
     hello(&runner);
     if (!model_subject_load(&runner.subject, runner.start->path, error, sizeof error)) {
-        tell_text(CASE_REFUSED, error);
+        (void)tell_text(CASE_REFUSED, error);
     } else if ((runner.start->flags & CASE_DESCRIBE) != 0) {
         for (size_t i = 0; i < runner.subject.count; i++)
             describe(&runner.subject.variants[i]);
-        tell_text(CASE_FINISHED, "");
+        (void)tell_text(CASE_FINISHED, "");
     } else {
         execute(&runner);
     }

@@ -61,8 +61,8 @@ enum case_kind {
     CASE_CHILD,    /* a forked child shows itself (+ fd of its mem) */
     CASE_VIOLATED, /* the shadow model: promise, text */
     CASE_RELEASE,  /* the ledger saw memory being given back: call, address, size */
-    CASE_FINISHED,
-    CASE_FAILED /* the harness itself failed: text */
+    CASE_FINISHED, /* reply 1: die with a core now */
+    CASE_FAILED    /* the harness itself failed: text */
 };
 
 /* CASE_HELLO: which descriptor is where among those passed; -1: could not be opened */

@@ -2,6 +2,8 @@
 /* host.c: what can be observed on this machine. */
 #include "suite/observe/host.h"
 
+#include "suite/observe/core.h"
+
 #include <cap-ng.h>
 #include <errno.h>
 #include <signal.h>
@@ -74,6 +76,7 @@ bool host_open(struct host *host, char *error, size_t error_bytes)
         (void)snprintf(error, error_bytes, "cannot make the pool of secrets: %s", strerror(errno));
         return false;
     }
+    (void)core_possible(host->no_cores, sizeof host->no_cores);
     for (unsigned bit = 0; bit < OBSERVERS; bit++)
         if ((host->denied & 1u << bit) != 0)
             host->why_not[bit] = "denied by STRONGROOM_DENY";
@@ -132,6 +135,8 @@ static const char *reason_of(struct host *host, unsigned observer, int listener_
     case OBSERVE_SWAP:
         return host->no_swap[0] != '\0' ? host->no_swap
                                         : "changes the host: ask for it with --allow-swap";
+    case OBSERVE_CORES:
+        return host->no_cores;
     case OBSERVE_LIMIT:
         return "capabilities cannot be dropped";
     default:

@@ -29,7 +29,7 @@ struct host {
     struct swap *swap;              /* NULL: there is none */
     unsigned denied, blind;         /* sets of enum observer */
     const char *why_not[OBSERVERS]; /* NULL: available */
-    char no_listener[128], no_swap[128];
+    char no_listener[128], no_swap[128], no_cores[128];
 };
 
 /* Finds the program's own files, makes filters and secrets. False and one line on failure. */

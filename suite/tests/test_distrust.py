@@ -103,3 +103,16 @@ def test_controls_that_are_not_there(strongroom, tmp_path):
     run = strongroom("verify", GUARDED, "--only", "locked", env={"STRONGROOM_CONTROLS": str(tmp_path)})
     assert (run.status, run.out) == (2, "")
     assert run.err == f"strongroom: {tmp_path}/leaking.so: No such file or directory\n"
+
+
+def test_core_files_that_cannot_be_had_or_are_not_looked_at(strongroom):
+    words = ["verify", GUARDED, "--only", "no-dump", "--json", "-"]
+    record = strongroom(*words).verdicts[GUARDED, "no-dump"]
+    if record["evidence"]["details"]["witness"] == "dd flag":
+        pytest.skip("core_pattern does not name a file in the working directory here")
+    assert record["controls"]["positive"]["details"]["cores_with_secrets_sum"] > 0
+    denied = strongroom(*words, env={"STRONGROOM_DENY": "cores"}).verdicts[GUARDED, "no-dump"]
+    assert denied["verdict"] == "holds" and denied["evidence"]["details"]["witness"] == "dd flag"
+    assert "weaker" in denied["evidence"]["summary"]
+    blind = strongroom(*words, env={"STRONGROOM_BLIND": "cores"})
+    assert (blind.verdicts[GUARDED, "no-dump"]["verdict"], blind.status) == ("error", 2)
