@@ -15,6 +15,8 @@
 #include "program.h"
 #include "subject.h"
 
+struct shadow_secret; /* shadow.h */
+
 enum model_outcome {
     MODEL_OK,      /* done; for touch, walk, stale: no trap */
     MODEL_REFUSED, /* alloc, resize, open, protect, ... said no: see error */
@@ -89,6 +91,8 @@ struct model_host {
     /* The rest is optional. */
     /* Runs as soon as the subject has returned, on its thread: vector registers are as it left them. */
     void (*returned)(void *arg);
+    /* As matches, for many secrets at once: how many of them are whole. One without a fill is. */
+    size_t (*match_many)(void *arg, const struct shadow_secret *members, size_t count);
     /* plant may be called from several threads at once: storms are then not skipped. */
     bool parallel;
 };

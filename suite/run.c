@@ -338,7 +338,8 @@ static void *work(void *arg)
 {
     struct runner *runner = arg;
     for (struct job *job; (job = job_take(runner)) != NULL;) {
-        bool in_time = job_run(runner, job, runner->settings->timeout_ms, false);
+        bool slow = runner->promises[job->promise]->slow;
+        bool in_time = job_run(runner, job, runner->settings->timeout_ms * (slow ? 4 : 1), false);
         (void)pthread_mutex_lock(&runner->lock);
         runner->jobs_done++;
         if (!in_time) {
@@ -361,7 +362,8 @@ static void settle_hung(struct runner *runner)
             struct unit *unit = unit_of(runner, job->subject, job->promise);
             if (job->state != passes[pass] || !unit->hung)
                 continue;
-            bool in_time = job_run(runner, job, runner->settings->timeout_ms * 3, true);
+            unsigned times = runner->promises[job->promise]->slow ? 12 : 3;
+            bool in_time = job_run(runner, job, runner->settings->timeout_ms * times, true);
             for (size_t j = 0; !in_time && j < runner->jobs_count; j++)
                 if (runner->jobs[j].subject == job->subject &&
                     runner->jobs[j].promise == job->promise && runner->jobs[j].state != JOB_DONE)

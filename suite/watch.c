@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* watch.c: follows one case along and writes down what is seen. */
+#include "model/shadow.h"
 #include "suite/fills.h"
 #include "suite/look.h"
 
@@ -407,6 +408,24 @@ static bool check(struct watch *watch, uint32_t number, uint64_t address, uint64
     return good;
 }
 
+/* How many of the crowd, whose table lies in the case, are whole; the first that is not is told. */
+static uint64_t check_crowd(struct watch *watch, uint64_t table, uint64_t count)
+{
+    struct shadow_secret members[256];
+    uint64_t whole = 0;
+    for (uint64_t done = 0; done < count;) {
+        size_t want = count - done < 256 ? (size_t)(count - done) : 256;
+        if (target_read(&watch->target.memory, table + done * sizeof *members, members,
+                        want * sizeof *members) != want * sizeof *members)
+            break;
+        for (size_t i = 0; i < want; i++)
+            whole += members[i].fill == 0 || check(watch, members[i].fill, members[i].address,
+                                                   members[i].known_bytes, false);
+        done += want;
+    }
+    return whole;
+}
+
 /* After the subject ended the program: did it leave the live secrets alone? */
 static void check_all(struct watch *watch)
 {
@@ -664,6 +683,8 @@ uint64_t watch_message(struct watch *watch, const struct case_message *message, 
     case CASE_CHECK:
         return check(watch, message->fill, message->address, message->size_bytes,
                      watch->operation.code == MODEL_CHECK);
+    case CASE_CROWD:
+        return check_crowd(watch, message->address, message->size_bytes);
     case CASE_PLANTED:
         fills_planted(watch, message);
         return 0;

@@ -3,9 +3,9 @@
  * id: wrapped-keeps-copy
  * what: a layer above a correct allocator remembers the last secret that was freed
  * models: -
- * base: libsodium
+ * base: control-correct
  * must: no-residue
- * may: zero-on-close
+ * may: zero-on-close no-dump
  * fuzz: no: the copy lies where a fuzzer's oracle does not look
  */
 #include <string.h>

@@ -143,6 +143,14 @@ static bool host_matches(void *arg, uint32_t fill, const void *p, size_t size_by
     return tell(&message) != 0;
 }
 
+static size_t host_match_many(void *arg, const struct shadow_secret *members, size_t count)
+{
+    (void)arg;
+    struct case_message message = {
+        .kind = CASE_CROWD, .address = (uintptr_t)members, .size_bytes = count};
+    return (size_t)tell(&message);
+}
+
 static void host_begin(void *arg, uint32_t op_index, const struct model_operation *operation,
                        const struct model_event *so_far)
 {
@@ -367,6 +375,7 @@ static void execute(struct runner *runner)
                                     .fail = host_fail,
                                     .in_child = host_in_child,
                                     .returned = host_returned,
+                                    .match_many = host_match_many,
                                     .parallel = true};
     model_program_decode(&runner->program, runner->program_bytes, runner->start->program_bytes);
     if (!model_interpret(&runner->program, variant, &host, error, sizeof error))

@@ -56,6 +56,7 @@ enum case_kind {
     CASE_BEGIN,    /* an operation begins: operation, event as far as known */
     CASE_END,      /* it ended: operation, event; pool_offset: where the next secret begins */
     CASE_CHECK,    /* are the bytes at address those of fill? reply: 1 or 0 */
+    CASE_CROWD,    /* size_bytes many struct shadow_secret at address; reply: how many are whole */
     CASE_PLANTED,  /* fill was planted: address, size, offset in the pool; not in a crowd */
     CASE_FAULT,    /* fail or heal: reply 1, or 0: cannot be done here */
     CASE_CHILD,    /* a forked child shows itself (+ fd of its mem) */

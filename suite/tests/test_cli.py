@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -91,7 +92,7 @@ def test_program_that_is_none(tmp_path):
     program.write_text("strongroom program 1\nopen\n")
     done = strongroom("replay", program, "ref-alloc")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("strongroom: 'ref-alloc' stands for 2 variants; name one of them: ")
+    assert re.match(r"strongroom: 'ref-alloc' stands for \d+ variants; name one of them: ref-alloc-", done.stderr)
 
 
 def test_list_shows_what_is_here():
