@@ -8,6 +8,8 @@
 #include "program.h"
 
 #include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "forms.h"
@@ -301,4 +303,12 @@ size_t model_program_encode(const struct model_program *program, uint8_t *out, s
         put(out, out_bytes, at, record);
     }
     return at;
+}
+
+struct model_program *model_program_copy(const struct model_program *program)
+{
+    size_t size_bytes =
+        offsetof(struct model_program, operations) + program->count * sizeof program->operations[0];
+    struct model_program *copy = malloc(size_bytes);
+    return copy != NULL ? memcpy(copy, program, size_bytes) : NULL;
 }

@@ -179,6 +179,9 @@ void model_program_decode(struct model_program *program, const uint8_t *bytes, s
  * out_bytes. decode(encode(p)) is p, for every p whose operations are canonical. */
 size_t model_program_encode(const struct model_program *program, uint8_t *out, size_t out_bytes);
 
+/* A copy that takes no more room than its operations do; the caller frees it. NULL: no memory. */
+struct model_program *model_program_copy(const struct model_program *program);
+
 /* Reads the text form. `n` is the size that the letter n stands for; NULL if it may not occur.
  * Comments run from # to the end of the line. On failure false, and error holds one line:
  * "line 3: alloc: 'x7' is not a slot (s0 to s31)". */

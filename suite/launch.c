@@ -94,6 +94,8 @@ _Noreturn static void child(const struct launch *launch, int socket_fd, int case
     char *const arguments[] = {(char *)(uintptr_t) "strongroom-case", NULL};
     (void)setsid();
     signals_reset();
+    if (launch->cpus != NULL)
+        (void)sched_setaffinity(0, sizeof *launch->cpus, launch->cpus);
     bool good = quiet(launch->verbose) && set_limits(launch->core_folder) &&
                 (launch->drop_nothing || drop_privileges(launch, become_nobody)) &&
                 prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&

@@ -5,6 +5,7 @@
 #ifndef SUITE_LAUNCH_H
 #define SUITE_LAUNCH_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -13,6 +14,7 @@ struct launch {
     const char *case_path;    /* the program strongroom-case */
     const char *subject_path; /* must be readable by the user it becomes */
     const char *core_folder;  /* it may dump core there; NULL: it may not */
+    const cpu_set_t *cpus;    /* it may run on; NULL: where the calling thread may */
     bool keep_ipc_lock;       /* the case keeps CAP_IPC_LOCK; needs it here */
     bool drop_nothing;        /* blind on purpose: keeps what the supervisor has */
     bool verbose;             /* stderr is left alone, else /dev/null */

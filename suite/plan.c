@@ -62,11 +62,15 @@ static struct planned_case *case_add(struct plan *plan)
 void plan_case(struct plan *plan, const char *label, const char *text, const struct model_size *n)
 {
     char why[160];
+    struct model_program program;
     struct planned_case *planned = case_add(plan);
     (void)snprintf(planned->label, sizeof planned->label, "%s", label);
-    if (!model_program_parse(&planned->program, text, n, why, sizeof why) && plan->error[0] == '\0')
+    if (!model_program_parse(&program, text, n, why, sizeof why) && plan->error[0] == '\0')
         (void)snprintf(plan->error, sizeof plan->error, "case '%.40s': %.130s", planned->label,
                        why);
+    planned->program = model_program_copy(&program);
+    if (planned->program == NULL)
+        abort();
 }
 
 static void plan_sized(struct plan *plan, const char *prefix, const char *text,
@@ -124,5 +128,7 @@ const struct planned_case *plan_find(const struct plan *plan, const char *label)
 
 void plan_free(struct plan *plan)
 {
+    for (size_t i = 0; i < plan->count; i++)
+        free(plan->cases[i].program);
     free(plan->cases);
 }

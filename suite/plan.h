@@ -9,7 +9,7 @@
 
 struct planned_case {
     char label[48];
-    struct model_program program;
+    struct model_program *program; /* no longer than its operations; owned */
 };
 
 struct plan {

@@ -3,7 +3,8 @@
  * run.c: all cases of all promises on all subjects, side by side, and what they come to.
  *
  *   unit = (subject, promise)     the controls are subjects 0 to 2
- *   job  = one case of a unit     executed by the workers in the order that the seed gives
+ *   job  = one case of a unit     executed by the workers, unit by unit and case by case in the order
+ *                                 that the seed gives
  */
 #include "suite/run.h"
 
@@ -32,8 +33,10 @@
 
 struct unit {
     struct evidence evidence;
-    char harness[320]; /* why no verdict is possible; "": it is */
-    bool hung;         /* one of its cases did: the others wait until that is settled */
+    char harness[320];         /* why no verdict is possible; "": it is */
+    bool hung;                 /* one of its cases did: the others wait until that is settled */
+    bool gathered;             /* what its jobs found is in evidence */
+    size_t first, count, done; /* its jobs, which lie one behind another */
 };
 
 enum job_state { JOB_WAITING, JOB_DONE, JOB_HUNG, JOB_DROPPED };
@@ -43,8 +46,8 @@ struct job {
     const struct planned_case *planned;
     enum job_state state;
     enum finding finding;
+    bool failed; /* the harness did: the summary says how */
     struct evidence evidence;
-    char harness[320];
 };
 
 struct runner {
@@ -60,6 +63,7 @@ struct runner {
     size_t *order; /* of the jobs */
     uint64_t seed;
     uint64_t told_ms;
+    unsigned workers; /* so many have begun */
     pthread_mutex_t lock;
 };
 
@@ -229,11 +233,14 @@ static bool unit_runs(const struct runner *runner, size_t subject, size_t promis
 static void jobs_add_unit(struct runner *runner, size_t subject, size_t promise)
 {
     const struct plan *plan = &runner->plans[promise];
+    struct unit *unit = unit_of(runner, subject, promise);
     const char *only = subject < CONTROLS ? NULL : runner->settings->only_case;
+    unit->first = runner->jobs_count;
     for (size_t i = 0; i < plan->count; i++)
         if (only == NULL || strcmp(only, plan->cases[i].label) == 0)
             runner->jobs[runner->jobs_count++] =
                 (struct job){.subject = subject, .promise = promise, .planned = &plan->cases[i]};
+    unit->count = runner->jobs_count - unit->first;
 }
 
 /* splitmix64 (Steele, Lea, Flood 2014): all that a reproducible order needs. */
@@ -245,14 +252,45 @@ static uint64_t next_random(uint64_t *state)
     return z ^ z >> 31;
 }
 
-static void order_make(struct runner *runner)
+static void shuffle(size_t *list, size_t count, uint64_t *state)
+{
+    for (size_t i = 1; i < count; i++) {
+        size_t j = (size_t)(next_random(state) % (i + 1)), item = list[i];
+        list[i] = list[j];
+        list[j] = item;
+    }
+}
+
+static bool unit_is_slow(const struct runner *runner, size_t unit)
+{
+    return runner->promises[unit % runner->promises_count]->slow;
+}
+
+/* Drawn by the seed: the units, and the cases in each. A unit is finished before many others are
+ * begun, so that little is kept of it; slow ones come first, so that none runs on while all other
+ * workers have nothing left to do. */
+static bool order_make(struct runner *runner)
 {
     uint64_t state = runner->seed;
-    for (size_t i = 0; i < runner->jobs_count; i++) {
-        size_t j = (size_t)(next_random(&state) % (i + 1));
-        runner->order[i] = runner->order[j];
-        runner->order[j] = i;
-    }
+    size_t units = runner->candidates.count * runner->promises_count, next = 0;
+    size_t *list = calloc(units, sizeof *list);
+    if (list == NULL)
+        return false;
+    for (size_t i = 0; i < units; i++)
+        list[i] = i;
+    shuffle(list, units, &state);
+    for (int slow = 1; slow >= 0; slow--)
+        for (size_t i = 0; i < units; i++) {
+            const struct unit *unit = &runner->units[list[i]];
+            if (unit_is_slow(runner, list[i]) != slow)
+                continue;
+            for (size_t j = 0; j < unit->count; j++)
+                runner->order[next + j] = unit->first + j;
+            shuffle(runner->order + next, unit->count, &state);
+            next += unit->count;
+        }
+    free(list);
+    return true;
 }
 
 static bool jobs_make(struct runner *runner)
@@ -272,17 +310,32 @@ static bool jobs_make(struct runner *runner)
             if (unit_runs(runner, s, p))
                 jobs_add_unit(runner, s, p);
         }
-    order_make(runner);
-    return true;
+    return order_make(runner);
 }
 
 /* ---- running ---- */
+
+/* Adds up what the jobs of a unit found, in the order of the plan. */
+static void unit_gather(struct runner *runner, struct unit *unit)
+{
+    for (size_t i = unit->first; i < unit->first + unit->count && !unit->gathered; i++) {
+        struct job *job = &runner->jobs[i];
+        if (job->state != JOB_DONE)
+            continue;
+        if (job->failed && unit->harness[0] == '\0')
+            (void)snprintf(unit->harness, sizeof unit->harness, "%s", job->evidence.summary);
+        if (!job->failed)
+            evidence_add(&unit->evidence, job->planned->label, job->finding, &job->evidence);
+        json_decref(job->evidence.details);
+    }
+    unit->gathered = true;
+}
 
 /* Runs one job; false: it hung. */
 static bool job_run(struct runner *runner, struct job *job, unsigned timeout_ms, bool last_chance)
 {
     struct case_order order = {.variant = variant_of(runner, job->subject),
-                               .program = &job->planned->program,
+                               .program = job->planned->program,
                                .label = job->planned->label,
                                .observers = runner->promises[job->promise]->observers |
                                             runner->promises[job->promise]->also,
@@ -292,7 +345,8 @@ static bool job_run(struct runner *runner, struct job *job, unsigned timeout_ms,
     bool hung = run.ending == ENDED_HUNG;
     if (!hung || last_chance) {
         job->evidence.details = json_object();
-        if (!judge_harness(&run, job->harness, sizeof job->harness))
+        job->failed = judge_harness(&run, job->evidence.summary, sizeof job->evidence.summary);
+        if (!job->failed)
             job->finding = judge_case(runner->promises[job->promise], &run, &job->evidence);
         job->state = JOB_DONE;
     }
@@ -334,18 +388,40 @@ static struct job *job_take(struct runner *runner)
     return job;
 }
 
+/* Supervisor and case wait for each other all the time: on one processor they change places in a
+ * fraction of the time that it takes to wake another. Each worker keeps to one of its own. */
+static void settle_down(struct runner *runner)
+{
+    (void)pthread_mutex_lock(&runner->lock);
+    unsigned wanted = runner->workers++;
+    (void)pthread_mutex_unlock(&runner->lock);
+    const cpu_set_t *all = &runner->host->cpus;
+    unsigned count = (unsigned)CPU_COUNT(all);
+    for (unsigned cpu = 0, seen = 0; count > 0 && cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, all) && seen++ == wanted % count) {
+            cpu_set_t one;
+            CPU_ZERO(&one);
+            CPU_SET(cpu, &one);
+            (void)pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+        }
+}
+
 static void *work(void *arg)
 {
     struct runner *runner = arg;
+    settle_down(runner);
     for (struct job *job; (job = job_take(runner)) != NULL;) {
         bool slow = runner->promises[job->promise]->slow;
         bool in_time = job_run(runner, job, runner->settings->timeout_ms * (slow ? 4 : 1), false);
+        struct unit *unit = unit_of(runner, job->subject, job->promise);
         (void)pthread_mutex_lock(&runner->lock);
         runner->jobs_done++;
         if (!in_time) {
             job->state = JOB_HUNG;
-            unit_of(runner, job->subject, job->promise)->hung = true;
+            unit->hung = true;
         }
+        if (++unit->done == unit->count && !unit->hung)
+            unit_gather(runner, unit);
         (void)pthread_mutex_unlock(&runner->lock);
     }
     return NULL;
@@ -401,21 +477,6 @@ static bool work_side_by_side(struct runner *runner)
 }
 
 /* ---- what it came to ---- */
-
-static void units_gather(struct runner *runner)
-{
-    for (size_t i = 0; i < runner->jobs_count; i++) {
-        struct job *job = &runner->jobs[i];
-        struct unit *unit = unit_of(runner, job->subject, job->promise);
-        if (job->state != JOB_DONE)
-            continue;
-        if (job->harness[0] != '\0' && unit->harness[0] == '\0')
-            (void)snprintf(unit->harness, sizeof unit->harness, "%s", job->harness);
-        if (job->harness[0] == '\0')
-            evidence_add(&unit->evidence, job->planned->label, job->finding, &job->evidence);
-        json_decref(job->evidence.details);
-    }
-}
 
 static struct evidence evidence_copy(const struct evidence *from)
 {
@@ -547,7 +608,8 @@ static bool result_make(struct runner *runner, struct run_result *result)
     host_describe(runner->host, &result->host);
     if (result->subjects == NULL || !sizes_list(runner, result))
         return false;
-    units_gather(runner);
+    for (size_t i = 0; i < runner->candidates.count * runner->promises_count; i++)
+        unit_gather(runner, &runner->units[i]);
     for (size_t i = 0; i < result->count; i++) {
         struct subject_result *subject = &result->subjects[i];
         candidate_describe(&runner->candidates.list[i + CONTROLS], subject);

@@ -44,10 +44,10 @@ static void failed(struct case_run *run, const char *what)
 
 /* ---- start ---- */
 
-static bool program_fails_calls(const struct model_program *program)
+static bool program_has(const struct model_program *program, enum model_code code)
 {
-    for (size_t i = 0; i < program->count; i++)
-        if (program->operations[i].code == MODEL_FAIL)
+    for (size_t i = 0; program != NULL && i < program->count; i++)
+        if (program->operations[i].code == code)
             return true;
     return false;
 }
@@ -57,7 +57,7 @@ static const struct notify_filter *filter_for(const struct host *host,
 {
     if ((host->denied & (OBSERVE_RELEASES | OBSERVE_FAULTS)) != 0)
         return NULL; /* as where the kernel refuses it: the ledger stands in for releases */
-    if (order->program != NULL && program_fails_calls(order->program))
+    if (program_has(order->program, MODEL_FAIL))
         return &host->filters[NOTIFY_FAULTS];
     return &host->filters[(order->observers & OBSERVE_RELEASES) != 0 ? NOTIFY_RELEASES
                                                                      : NOTIFY_SIGNALS];
@@ -246,6 +246,8 @@ void supervise(const struct host *host, const struct case_order *order, struct c
     struct launch what = {.case_path = host->case_path,
                           .subject_path = order->variant->path,
                           .core_folder = watch.core_folder[0] != '\0' ? watch.core_folder : NULL,
+                          /* Threads that are to meet each other need more than our one. */
+                          .cpus = program_has(order->program, MODEL_STORM) ? &host->cpus : NULL,
                           .keep_ipc_lock = privileged && (host->blind & OBSERVE_IPC_LOCK) == 0,
                           .drop_nothing = !privileged && (host->blind & OBSERVE_LIMIT) != 0,
                           .verbose = order->verbose};

@@ -217,7 +217,6 @@ static int judge_call(struct watch *watch, const struct notify_call *call)
                        "%s to a process that is not its own", call->name);
         return EPERM;
     case NOTIFY_OTHER:
-    case NOTIFY_EXIT:
         return 0;
     }
     return 0;
@@ -361,22 +360,32 @@ static void record_outside(struct watch *watch, unsigned slot_number)
     watch_seen_add(watch, SEEN_OUTSIDE)->bytes = bytes;
 }
 
-/* How many bytes from address on are those of the pool at offset, up to size_bytes. */
-static uint64_t bytes_in_order(const struct watch *watch, uint64_t offset, uint64_t address,
-                               uint64_t size_bytes)
+/* How many bytes, until the first wrong one, are those of the pool at an offset; and how many of them,
+ * as the comparison's own control, are also those half a pool further on. */
+struct in_order {
+    uint64_t right, elsewhere;
+};
+
+static struct in_order bytes_in_order(const struct watch *watch, uint64_t offset, uint64_t address,
+                                      uint64_t size_bytes)
 {
-    uint64_t done = watch_blind(watch, OBSERVE_MEMORY) ? size_bytes : 0;
-    while (done < size_bytes) {
+    const struct secrets *secrets = &watch->host->secrets;
+    struct in_order found = {0, 0};
+    if (watch_blind(watch, OBSERVE_MEMORY))
+        return (struct in_order){size_bytes, size_bytes};
+    for (uint64_t done = 0; done < size_bytes && found.right == done;) {
         uint8_t chunk[4096];
         size_t want = size_bytes - done < sizeof chunk ? (size_t)(size_bytes - done) : sizeof chunk;
         size_t got = target_read(&watch->target.memory, address + done, chunk, want);
-        for (size_t i = 0; i < got; i++, done++)
-            if (chunk[i] != secrets_byte(&watch->host->secrets, offset + done))
-                return done;
+        for (size_t i = 0; i < got && found.right == done; i++, done++) {
+            found.right += chunk[i] == secrets_byte(secrets, offset + done);
+            found.elsewhere +=
+                chunk[i] == secrets_byte(secrets, offset + CASE_POOL_BYTES / 2 + done);
+        }
         if (got < want)
             break;
     }
-    return done;
+    return found;
 }
 
 /* Are the first size_bytes of a secret still at address? */
@@ -387,11 +396,9 @@ static bool check(struct watch *watch, uint32_t number, uint64_t address, uint64
     if (watch->target.memory.mem_fd < 0 || fill == NULL)
         return false;
     uint64_t size = size_bytes < fill->kept ? size_bytes : fill->kept;
-    uint64_t right = bytes_in_order(watch, fill->offset, address, size);
-    bool good = right == size;
-    /* The comparison's own control: bytes from elsewhere in the pool must not pass. */
-    if (size >= SECRETS_WINDOW_BYTES &&
-        bytes_in_order(watch, fill->offset + CASE_POOL_BYTES / 2, address, size) == size)
+    struct in_order found = bytes_in_order(watch, fill->offset, address, size);
+    bool good = found.right == size;
+    if (size >= SECRETS_WINDOW_BYTES && found.elsewhere == size)
         watch_failed(watch, "the comparison of bytes takes any bytes for right");
     if (!good || always_record) {
         struct seen *seen = watch_seen_add(watch, SEEN_CHECK);
@@ -403,7 +410,7 @@ static bool check(struct watch *watch, uint32_t number, uint64_t address, uint64
             (void)snprintf(seen->text, sizeof seen->text,
                            "byte %" PRIu64 " of %" PRIu64 ", at 0x%" PRIx64
                            ", is not what was planted",
-                           right, size, address + right);
+                           found.right, size, address + found.right);
     }
     return good;
 }

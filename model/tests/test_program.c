@@ -393,6 +393,20 @@ static void printing_stays_within_its_room(void **unused)
     assert_int_equal(model_program_print(&one, NULL, 0), 26);
 }
 
+/* Valgrind and ASan see that nothing past the operations is touched. */
+static void a_copy_is_the_same_program(void **unused)
+{
+    char again[64];
+    (void)unused;
+    assert_true(model_program_parse(&one, "privileged\nopen\nalloc s3 n-1\n",
+                                    &(struct model_size){MODEL_SIZE_RAW, 32}, text, sizeof text));
+    struct model_program *copy = model_program_copy(&one);
+    (void)model_program_print(&one, text, sizeof text);
+    assert_true(model_program_print(copy, again, sizeof again) < sizeof again);
+    assert_string_equal(again, text);
+    free(copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +427,7 @@ int main(void)
         cmocka_unit_test(wrong_texts_are_told_exactly),
         cmocka_unit_test(too_many_operations_are_refused),
         cmocka_unit_test(printing_stays_within_its_room),
+        cmocka_unit_test(a_copy_is_the_same_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,6 +65,8 @@ bool host_open(struct host *host, char *error, size_t error_bytes)
                           .page_bytes = (size_t)sysconf(_SC_PAGESIZE),
                           .ipc_lock = capng_have_capability(CAPNG_EFFECTIVE, CAP_IPC_LOCK) != 0};
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    if (sched_getaffinity(0, sizeof host->cpus, &host->cpus) != 0)
+        CPU_ZERO(&host->cpus);
     if (!directory_find(host, error, error_bytes) ||
         !knob_read("STRONGROOM_DENY", &host->denied, error, error_bytes) ||
         !knob_read("STRONGROOM_BLIND", &host->blind, error, error_bytes))

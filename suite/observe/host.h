@@ -10,6 +10,7 @@
 #define SUITE_OBSERVE_HOST_H
 
 #include <limits.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -24,6 +25,7 @@ struct host {
     bool root;     /* effective uid 0: the case can be given another user, and CAP_IPC_LOCK */
     bool ipc_lock; /* CAP_IPC_LOCK is there to be kept */
     size_t page_bytes;
+    cpu_set_t cpus; /* that we may run on; empty: unknown */
     struct notify_filter filters[NOTIFY_WATCHES];
     struct secrets secrets;
     struct swap *swap;              /* NULL: there is none */

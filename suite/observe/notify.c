@@ -31,11 +31,10 @@ static const int calls_that_signal[] = {SCMP_SYS(kill),
                                         SCMP_SYS(rt_tgsigqueueinfo),
                                         SCMP_SYS(pidfd_send_signal)};
 
-/* Calls by which memory, or the process with all of it, goes away. */
+/* Calls by which memory goes away. Not exit: see docs/decisions.md. */
 static const int calls_that_release[] = {
-    SCMP_SYS(munmap),     SCMP_SYS(munlock),   SCMP_SYS(munlockall),
-    SCMP_SYS(mremap),     SCMP_SYS(brk),       SCMP_SYS(shmdt),
-    SCMP_SYS(exit_group), SCMP_SYS(fallocate), SCMP_SYS(process_madvise),
+    SCMP_SYS(munmap),   SCMP_SYS(munlock), SCMP_SYS(munlockall), SCMP_SYS(mremap),
+    SCMP_SYS(brk),      SCMP_SYS(shmdt),   SCMP_SYS(fallocate),  SCMP_SYS(process_madvise),
     SCMP_SYS(ftruncate)};
 
 static const int calls_for_faults[] = {
@@ -186,8 +185,6 @@ static struct notify_call meaning_of(int call, const __u64 *args)
         return (struct notify_call){.meaning = NOTIFY_SIGNAL, .process = INT_MIN};
     if (call == SCMP_SYS(brk))
         return (struct notify_call){.meaning = NOTIFY_BREAK, .address = args[0]};
-    if (call == SCMP_SYS(exit_group))
-        return (struct notify_call){.meaning = NOTIFY_EXIT};
     if (call == SCMP_SYS(kill) || call == SCMP_SYS(tkill) || call == SCMP_SYS(tgkill) ||
         call == SCMP_SYS(rt_sigqueueinfo) || call == SCMP_SYS(rt_tgsigqueueinfo))
         return (struct notify_call){.meaning = NOTIFY_SIGNAL, .process = (int)args[0]};

@@ -43,9 +43,9 @@ enum notify_meaning {
     NOTIFY_FILE,    /* the file behind `descriptor` loses its pages, wherever it is mapped, from
                        size_bytes on; descriptor -1: some of them */
     NOTIFY_BREAK,   /* brk: address is the new end; what lies behind it is given back */
-    NOTIFY_SIGNAL, /* a signal to process `process`; INT_MIN: to one that only a descriptor names */
-    NOTIFY_EXIT
+    NOTIFY_SIGNAL /* a signal to process `process`; INT_MIN: to one that only a descriptor names */
 };
+
 struct notify_call {
     enum notify_meaning meaning;
     uint64_t address, size_bytes;

@@ -15,11 +15,11 @@ static void plan(struct plan *p)
 {
     plan_sweep_as(p, "limit-0",
                   LIMITED "limit 0\nopen\nalloc s0 n\nlook s0\nalloc s1 n\nlook s1\n");
-    plan_sweep_as(p, "limit-lowered",
-                  LIMITED "open\n" LIVE_SECRET
-                          "alloc s1 n\nlook s1\nalloc s2 n\nlook s2\nalloc s3 n\nlook s3\n"
-                          "limit 0\nalloc s4 n\nlook s4\nalloc s5 n\nlook s5\n"
-                          "check s0\nlook s0\n");
+    plan_part_as(p, "limit-lowered",
+                 LIMITED "open\n" LIVE_SECRET
+                         "alloc s1 n\nlook s1\nalloc s2 n\nlook s2\nalloc s3 n\nlook s3\n"
+                         "limit 0\nalloc s4 n\nlook s4\nalloc s5 n\nlook s5\n"
+                         "check s0\nlook s0\n");
     plan_sweep_as(p, "mlock-ENOMEM", "open\n" LIVE_SECRET "fail lock 1 ENOMEM on\n" ANOTHER);
     plan_part_as(p, "mlock-EPERM-from-open",
                  LIMITED "fail lock 1 EPERM on\nopen\nalloc s0 n\nlook s0\n");

@@ -44,7 +44,7 @@ char *report_program(const struct run_result *result, const char *only_case)
         planned = plan_find(&plan, deciding_case(record));
     FILE *out = planned != NULL ? open_memstream(&text, &text_bytes) : NULL;
     if (out != NULL) {
-        bool written = model_emit_c(&planned->program, subject->path, subject->name, out);
+        bool written = model_emit_c(planned->program, subject->path, subject->name, out);
         if (fclose(out) != 0 || !written) {
             free(text);
             text = NULL;
