@@ -187,30 +187,41 @@ static bool subjects_add(struct runner *runner, char *error, size_t error_bytes)
     return true;
 }
 
-/* A first case tells what this host lets us see. */
-static bool host_try(struct runner *runner, char *error, size_t error_bytes)
+/* Runs a program on the control that must pass, before anything is judged. */
+static bool host_case(const struct runner *runner, const char *text, uint32_t flags,
+                      struct case_run *run, char *error, size_t error_bytes)
 {
-    static const char *const nothing = "open\n";
-    struct model_program *program = calloc(1, sizeof *program);
-    if (program == NULL || !model_program_parse(program, nothing, NULL, error, error_bytes)) {
-        free(program);
+    static struct model_program program;
+    if (!model_program_parse(&program, text, NULL, error, error_bytes))
         return false;
-    }
-    program->flags = runner->host->ipc_lock ? MODEL_KEEP_IPC_LOCK : 0;
+    program.flags |= flags;
     struct case_order order = {.variant = variant_of(runner, NEGATIVE),
-                               .program = program,
+                               .program = &program,
                                .label = "host",
                                .timeout_ms = runner->settings->timeout_ms};
+    supervise(runner->host, &order, run);
+    if (run->ending != ENDED_FINISHED)
+        (void)snprintf(error, error_bytes, "a first case on the control failed: %s",
+                       run->text[0] != '\0' ? run->text : "it did not end");
+    return run->ending == ENDED_FINISHED;
+}
+
+/* First cases tell what this host lets us see, and whether any memory can be locked at all. */
+static bool host_try(struct runner *runner, char *error, size_t error_bytes)
+{
+    uint32_t most = runner->host->ipc_lock ? MODEL_KEEP_IPC_LOCK : 0;
+    struct evidence evidence = {.details = json_object()};
     struct case_run run;
-    supervise(runner->host, &order, &run);
-    bool good = run.ending == ENDED_FINISHED;
+    bool good = host_case(runner, "open\n", most, &run, error, error_bytes);
     if (good)
         host_learn(runner->host, run.observers, run.code);
-    else
-        (void)snprintf(error, error_bytes, "a first case on the control failed: %s",
-                       run.text[0] != '\0' ? run.text : "it did not end");
     case_run_free(&run);
-    free(program);
+    good = good && host_case(runner, "open\nalloc s0 1\n", 0, &run, error, error_bytes);
+    if (good && refused(&run, &evidence))
+        host_refuses(runner->host, evidence.summary);
+    if (good)
+        case_run_free(&run);
+    json_decref(evidence.details);
     return good;
 }
 

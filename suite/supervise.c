@@ -55,7 +55,7 @@ static bool program_has(const struct model_program *program, enum model_code cod
 static const struct notify_filter *filter_for(const struct host *host,
                                               const struct case_order *order)
 {
-    if ((host->denied & (OBSERVE_RELEASES | OBSERVE_FAULTS)) != 0)
+    if ((host->denied & (OBSERVE_RELEASES | OBSERVE_FAULTS)) != 0 || host->no_listener[0] != '\0')
         return NULL; /* as where the kernel refuses it: the ledger stands in for releases */
     if (program_has(order->program, MODEL_FAIL))
         return &host->filters[NOTIFY_FAULTS];

@@ -44,7 +44,8 @@ static bool directory_find(struct host *host, char *error, size_t error_bytes)
         slash = strrchr(host->directory, '/');
     }
     if (slash == NULL) {
-        (void)snprintf(error, error_bytes, "cannot find its own files: /proc/self/exe: %s",
+        (void)snprintf(error, error_bytes,
+                       "cannot find its own files: /proc/self/exe: %s (is /proc mounted?)",
                        strerror(errno));
         return false;
     }
@@ -71,9 +72,8 @@ bool host_open(struct host *host, char *error, size_t error_bytes)
         !knob_read("STRONGROOM_DENY", &host->denied, error, error_bytes) ||
         !knob_read("STRONGROOM_BLIND", &host->blind, error, error_bytes))
         return false;
-    for (unsigned i = 0; i < NOTIFY_WATCHES; i++)
-        if (!notify_filter_make(&host->filters[i], i, error, error_bytes))
-            return false;
+    for (unsigned i = 0; i < NOTIFY_WATCHES && host->no_listener[0] == '\0'; i++)
+        (void)notify_filter_make(&host->filters[i], i, host->no_listener, sizeof host->no_listener);
     if (!secrets_open(&host->secrets)) {
         (void)snprintf(error, error_bytes, "cannot make the pool of secrets: %s", strerror(errno));
         return false;
@@ -127,8 +127,9 @@ static const char *reason_of(struct host *host, unsigned observer, int listener_
 {
     switch (observer) {
     case OBSERVE_FAULTS:
-        (void)snprintf(host->no_listener, sizeof host->no_listener, "no seccomp notification: %s",
-                       strerror(listener_errno));
+        if (host->no_listener[0] == '\0')
+            (void)snprintf(host->no_listener, sizeof host->no_listener,
+                           "no seccomp notification: %s", strerror(listener_errno));
         return host->no_listener;
     case OBSERVE_IPC_LOCK:
         return "needs CAP_IPC_LOCK: run as root";
@@ -155,8 +156,18 @@ void host_learn(struct host *host, unsigned seen, int listener_errno)
             host->why_not[bit] = reason_of(host, 1u << bit, listener_errno);
 }
 
+void host_refuses(struct host *host, const char *how)
+{
+    (void)snprintf(host->no_memory, sizeof host->no_memory,
+                   "no memory can be locked here (see RLIMIT_MEMLOCK): on the control that must "
+                   "pass, %.60s",
+                   how);
+}
+
 const char *host_lacks(const struct host *host, unsigned observers)
 {
+    if (host->no_memory[0] != '\0')
+        return host->no_memory;
     for (unsigned bit = 0; bit < OBSERVERS; bit++)
         if ((observers & 1u << bit) != 0 && host->why_not[bit] != NULL)
             return host->why_not[bit];

@@ -32,6 +32,7 @@ struct host {
     unsigned denied, blind;         /* sets of enum observer */
     const char *why_not[OBSERVERS]; /* NULL: available */
     char no_listener[128], no_swap[128], no_cores[128];
+    char no_memory[160]; /* why nobody can lock a single page here; "": one can */
 };
 
 /* Finds the program's own files, makes filters and secrets. False and one line on failure. */
@@ -44,6 +45,9 @@ void host_allow_swap(struct host *host);
 /* After a first case said what it could open: marks what cannot be observed. seen: set of enum
  * observer. listener_errno: why there is no seccomp listener, or 0. */
 void host_learn(struct host *host, unsigned seen, int listener_errno);
+
+/* A control that must pass got no memory at all: then nothing can be observed. */
+void host_refuses(struct host *host, const char *how);
 
 /* Why an observer of the set cannot be installed; NULL if all can. */
 const char *host_lacks(const struct host *host, unsigned observers);
