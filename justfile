@@ -107,6 +107,12 @@ targets:
 elsewhere *TARGETS:
     exec '{{ root }}/ref-alloc/tests/elsewhere/run' "$@"
 
+# The verifier against its bars, speed and repeats: minutes; goes on where it was killed
+[group('nightly')]
+[no-exit-message]
+suite-targets *ARGS: build
+    exec /usr/bin/python3 '{{ root }}/suite/tests/measure' --first ref-alloc,libsodium,openssl,malloc-mlock "$@" -- ref-alloc libsodium
+
 # Judge again and again, and say every verdict that changed: repeat [--repeats N] [--busy]
 [group('nightly')]
 [no-exit-message]

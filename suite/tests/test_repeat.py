@@ -66,3 +66,20 @@ def test_a_verdict_that_changes_is_named(tmp_path):
     assert done.returncode == 1
     assert done.stdout.startswith("s: p: 1 times broken, 2 times holds\n")
     assert done.stdout.endswith("3 runs of 1 verdicts: 1 changed\n")
+
+
+def test_runs_that_were_kept_are_not_run_again(tmp_path):
+    kept = tmp_path / "runs"
+    counting = tmp_path / "strongroom"
+    counting.write_text(
+        "#!/bin/sh\n"
+        f"echo run >>{tmp_path}/count\n"
+        'echo \'{"subjects": [{"name": "s", "verdicts": [{"promise": "p", "verdict": "holds", "evidence": {"summary": ""}}]}]}\'\n'
+    )
+    counting.chmod(0o755)
+    assert repeat("--program", counting, "--repeats", "3", "--keep", kept).returncode == 0
+    kept.write_text(kept.read_text()[:-5])  # as if killed while the third was written
+    for _ in range(2):
+        done = repeat("--program", counting, "--repeats", "4", "--keep", kept)
+        assert done.stdout == "4 runs of 1 verdicts: 0 changed\n"
+    assert len((tmp_path / "count").read_text().split()) == 3 + 2
