@@ -101,6 +101,16 @@ bench *ARGS: build
 targets:
     exec /usr/bin/python3 '{{ tools }}/targets' '{{ root }}/build/targets'
 
+# All of the below that ends by itself: an hour or two. Each goes on where it was killed, or is short
+[group('nightly')]
+nightly: test test-nightly elsewhere suite-targets bench targets
+
+# Tests that take minutes or need a container engine
+[group('nightly')]
+[no-exit-message]
+test-nightly: build
+    meson test -C '{{ root }}/build' --no-rebuild --setup nightly --suite nightly
+
 # Unit tests of the reference allocator for musl, 32 bits, another processor and larger pages: elsewhere [TARGET]...
 [group('nightly')]
 [no-exit-message]

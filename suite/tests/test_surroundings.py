@@ -13,7 +13,7 @@ import pytest
 
 BUILD = pathlib.Path(os.environ["STRONGROOM_BUILD"])
 FILTER = BUILD / "suite" / "tests" / "under_filter"
-ASKED = ["compare", "ref-alloc", "malloc-mlock", "--quick", "--json", "-"]
+SUBJECTS = ["ref-alloc", "malloc-mlock"]
 NO_CAPABILITIES = ["setpriv", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--no-new-privs"]
 # What Docker's default profile refuses to a container without capabilities, of what anybody here may think of.
 DOCKER = (
@@ -24,6 +24,10 @@ YAMA = "ptrace,process_vm_readv,process_vm_writev,process_madvise,pidfd_getfd,kc
 root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
+def asked(*subjects):
+    return ["compare", *(subjects or SUBJECTS), "--quick", "--json", "-"]
+
+
 def in_namespace(change):
     """In mounts of its own, changed by a command of the shell."""
     return ["unshare", "--mount", "sh", "-c", f'{change} && exec "$@"', "sh"]
@@ -31,7 +35,7 @@ def in_namespace(change):
 
 def judge(home, before=(), words=None, **more):
     return subprocess.run(
-        [*before, home / "strongroom", *(words or ASKED)], capture_output=True, text=True, timeout=200, cwd="/", **more
+        [*before, home / "strongroom", *(words or asked())], capture_output=True, text=True, timeout=200, cwd="/", **more
     )
 
 
