@@ -326,6 +326,24 @@ static bool jobs_make(struct runner *runner)
 
 /* ---- running ---- */
 
+/* Supervisor and case wait for each other all the time: on one processor they change places in a
+ * fraction of the time that it takes to wake another. Each worker keeps to one of its own. */
+static void settle_down(struct runner *runner)
+{
+    (void)pthread_mutex_lock(&runner->lock);
+    unsigned wanted = runner->workers++;
+    (void)pthread_mutex_unlock(&runner->lock);
+    const cpu_set_t *all = &runner->host->cpus;
+    unsigned count = (unsigned)CPU_COUNT(all);
+    for (unsigned cpu = 0, seen = 0; count > 0 && cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, all) && seen++ == wanted % count) {
+            cpu_set_t one;
+            CPU_ZERO(&one);
+            CPU_SET(cpu, &one);
+            (void)pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+        }
+}
+
 /* Adds up what the jobs of a unit found, in the order of the plan. */
 static void unit_gather(struct runner *runner, struct unit *unit)
 {
@@ -399,24 +417,6 @@ static struct job *job_take(struct runner *runner)
     return job;
 }
 
-/* Supervisor and case wait for each other all the time: on one processor they change places in a
- * fraction of the time that it takes to wake another. Each worker keeps to one of its own. */
-static void settle_down(struct runner *runner)
-{
-    (void)pthread_mutex_lock(&runner->lock);
-    unsigned wanted = runner->workers++;
-    (void)pthread_mutex_unlock(&runner->lock);
-    const cpu_set_t *all = &runner->host->cpus;
-    unsigned count = (unsigned)CPU_COUNT(all);
-    for (unsigned cpu = 0, seen = 0; count > 0 && cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET(cpu, all) && seen++ == wanted % count) {
-            cpu_set_t one;
-            CPU_ZERO(&one);
-            CPU_SET(cpu, &one);
-            (void)pthread_setaffinity_np(pthread_self(), sizeof one, &one);
-        }
-}
-
 static void *work(void *arg)
 {
     struct runner *runner = arg;
@@ -460,6 +460,8 @@ static void settle_hung(struct runner *runner)
 
 static void work_alone(struct runner *runner)
 {
+    settle_down(
+        runner); /* MADV_PAGEOUT finds only pages that its own processor has put on the lists */
     for (size_t i = 0; i < runner->jobs_count; i++) {
         struct job *job = &runner->jobs[i];
         if (!runs_alone(runner, job) || runner->host->swap == NULL)

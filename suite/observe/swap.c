@@ -22,7 +22,7 @@
 #define FILE_BYTES ((size_t)16 << 20)
 #define CHUNK_BYTES ((size_t)1 << 20)
 #define WAIT_ROUNDS 200 /* of 10 ms, for our own page to arrive */
-#define SETTLE_US 20000 /* for what was written beside it */
+#define REST_ROUNDS 500 /* of 10 ms, for all that was written beside it */
 
 static bool say_why(char *why, size_t why_bytes, const char *what, int error)
 {
@@ -225,6 +225,25 @@ static bool control_arrives(struct swap *swap)
     return false;
 }
 
+/* Pages arrive in any order: what was pushed out has arrived once no page at all is being written,
+ * which is so in between even on a busy machine. */
+static bool writes_rest(void)
+{
+    for (int round = 0; round < REST_ROUNDS; round++) {
+        char line[128];
+        long pages = -1;
+        FILE *file = fopen("/proc/vmstat", "re");
+        while (file != NULL && pages < 0 && fgets(line, sizeof line, file) != NULL)
+            (void)sscanf(line, "nr_writeback %ld", &pages);
+        if (file != NULL)
+            (void)fclose(file);
+        if (pages == 0)
+            return true;
+        (void)usleep(10000);
+    }
+    return false;
+}
+
 static bool chunk_search(const struct swap *swap, size_t at, const struct secrets *secrets,
                          swap_found *found, void *arg)
 {
@@ -242,9 +261,8 @@ static bool chunk_search(const struct swap *swap, size_t at, const struct secret
 bool swap_search(struct swap *swap, pid_t pid, const struct secrets *secrets, swap_found *found,
                  void *arg)
 {
-    if (!process_push_out(pid) || !control_arrives(swap))
+    if (!process_push_out(pid) || !control_arrives(swap) || !writes_rest())
         return false;
-    (void)usleep(SETTLE_US);
     for (size_t at = 0; at < FILE_BYTES; at += CHUNK_BYTES)
         if (!chunk_read(swap, at))
             return false;

@@ -14,8 +14,8 @@ static void plan(struct plan *p)
         (void)snprintf(label, sizeof label, "n=%s", sizes[i]);
         if (model_size_parse(sizes[i], &n))
             plan_case(p, label,
-                      "open\nalloc s0 n\nalloc s1 n\nfill s0\nfill s1 usable\nlook s0\nfree s0\n"
-                      "alloc s0 n\nfill s0\nresize s0 2*n\nlook s1\n",
+                      "open\nalloc s0 n\nalloc s1 n\nfill s0\nfill s1 usable\nlook s0\n"
+                      "free s0\nlook s1\nalloc s0 n\nfill s0\nresize s0 2*n\nlook s1\n",
                       &n);
     }
 }
@@ -28,7 +28,7 @@ static enum finding judge(const struct case_run *run, struct evidence *evidence)
         return FINDING_REFUSED;
     for (const struct seen *seen; (seen = next_seen(run, SEEN_SWAP, &at)) != NULL;) {
         if (!seen->good) {
-            say(evidence, "the harness's own unlocked page did not reach the swap file");
+            say(evidence, "what was pushed out did not arrive in the swap file in time");
             return FINDING_UNSEEN;
         }
         searches++;

@@ -49,6 +49,12 @@ def test_what_is_not_locked_is_found_there(strongroom, swap_env):
     assert run.status == 1 and run.named("lock-first-page") == {"no-swap": "broken"}
 
 
+def test_what_was_freed_unwiped_and_unlocked_is_found_there(strongroom, swap_env):
+    run = strongroom("verify", "malloc-mlock", "--only", "no-swap", "--allow-swap", "--json", "-", env=swap_env)
+    record = run.verdicts["malloc-mlock", "no-swap"]
+    assert record["verdict"] == "not offered" and "secret bytes on the swap device" in record["evidence"]["summary"]
+
+
 def test_a_blind_look_is_found_out(strongroom, swap_env):
     run = strongroom(
         "verify", "ref-alloc-guarded", "--only", "no-swap", "--allow-swap", "--json", "-",
