@@ -47,7 +47,6 @@ void release(void *, void *secret, size_t size_bytes)
 const char *const claims[] = {
     // "a custom allocator that will zero memory before deallocation"
     "zero-on-free",
-    "all-zero",
     nullptr,
 };
 
@@ -59,6 +58,7 @@ const secret_alloc botan = [] {
     table.name = table.library = "botan";
     table.version = Botan::short_version_cstr();
     table.claims = claims;
+    table.min_align = 1; // an allocator of uint8_t owes what that type needs
     table.open = open_nothing;
     table.alloc = allocate;
     table.free = release;

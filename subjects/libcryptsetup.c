@@ -65,7 +65,6 @@ static const struct secret_alloc libcryptsetup = {
     .version = LIBRARY_VERSION,
     .library = "libcryptsetup",
     .claims = claims,
-    .min_align = 8, /* its header of 8 or 16 bytes stands before what malloc gave */
     .open = open_nothing,
     .alloc = allocate,
     .free = release,
