@@ -18,7 +18,8 @@
 
 #include "contract/strongroom.h"
 
-namespace {
+namespace
+{
 
 Botan::secure_allocator<uint8_t> allocator;
 

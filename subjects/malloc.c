@@ -13,7 +13,6 @@
  * judged by what any allocator for them owes, and by what it is seen to offer.
  */
 #include <dlfcn.h>
-#include <errno.h>
 #include <gnu/libc-version.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -34,7 +33,7 @@ static int open_nothing(const struct secret_config *config, void **context)
 {
     (void)config; /* it knows no budget, and reports misuse in its own way */
     *context = NULL;
-    return library.allocate != NULL && library.release != NULL ? 0 : ELIBACC;
+    return 0;
 }
 
 static void *allocate(void *context, size_t size_bytes)
@@ -106,9 +105,7 @@ static const char *whose(void)
 {
     static char text[256];
     Dl_info malloc_is, libc_is;
-    if (library.allocate == NULL || library.release == NULL)
-        return "nothing: STRONGROOM_MALLOC has no malloc or no free";
-    if (dladdr(*(void **)&library.allocate, &malloc_is) == 0)
+    if (library.allocate == NULL || dladdr(*(void **)&library.allocate, &malloc_is) == 0)
         return "unknown";
     void *libc = dlsym(RTLD_DEFAULT, "gnu_get_libc_version");
     if (dladdr(libc, &libc_is) != 0 && strcmp(libc_is.dli_fname, malloc_is.dli_fname) == 0)
@@ -123,11 +120,13 @@ const struct secret_alloc *const *strongroom_subjects(uint32_t abi_major)
     static const struct secret_alloc *const subjects[] = {&table, NULL};
     const char *path = getenv("STRONGROOM_MALLOC");
     void *handle = path != NULL ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
-    if (path != NULL && handle == NULL) {
-        (void)fprintf(stderr, "STRONGROOM_MALLOC: %s; preload it instead\n", dlerror());
-        abort();
+    if (path == NULL || handle != NULL)
+        bind(handle != NULL ? handle : RTLD_DEFAULT, path);
+    if (library.allocate == NULL || library.release == NULL) {
+        table.alloc = NULL; /* refused before anything is judged, and its name says why */
+        table.name =
+            handle == NULL ? "cannot-be-loaded-so-late-preload-it" : "has-no-malloc-or-no-free";
     }
-    bind(handle != NULL ? handle : RTLD_DEFAULT, path);
     table.version = whose();
     return abi_major == STRONGROOM_ABI_MAJOR ? subjects : NULL;
 }

@@ -17,8 +17,8 @@ int main()
     void *botan = dlopen("libbotan-2.so.19", RTLD_NOW);
     if (botan == nullptr)
         return 1;
-    auto allocate = reinterpret_cast<void *(*)(size_t, size_t)>(
-        dlsym(botan, "_ZN5Botan15allocate_memoryEmm"));
+    auto allocate =
+        reinterpret_cast<void *(*)(size_t, size_t)>(dlsym(botan, "_ZN5Botan15allocate_memoryEmm"));
     if (allocate == nullptr || allocate(32, 1) == nullptr)
         return 1;
     getrlimit(RLIMIT_MEMLOCK, &limit);

@@ -27,5 +27,6 @@ int main()
         last = n;
         count++;
     }
-    std::printf("of the sizes 1 to 4096 bytes %zu are locked, from %zu to %zu\n", count, first, last);
+    std::printf("of the sizes 1 to 4096 bytes %zu are locked, from %zu to %zu\n", count, first,
+                last);
 }

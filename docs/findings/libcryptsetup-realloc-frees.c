@@ -16,6 +16,7 @@ int main(void)
     printf("crypt_safe_realloc to SIZE_MAX / 2: %s\n", larger == NULL ? "refused" : "a pointer");
     printf("of the secret's 32 bytes %d are left\n", left);
     void *next = crypt_safe_alloc(32);
-    printf("the next secret is given %s\n", next == (void *)secret ? "the same place" : "another place");
+    printf("the next secret is given %s\n",
+           next == (void *)secret ? "the same place" : "another place");
     return 0;
 }

@@ -6,7 +6,8 @@
  */
 #include <errno.h>
 
-#include "_cgo_export.h"
+#include <_cgo_export.h>
+
 #include "contract/strongroom.h"
 
 static int open_session(const struct secret_config *config, void **context)
