@@ -17,9 +17,9 @@ func mappings() int {
 	return bytes.Count(maps, []byte("\n"))
 }
 
-func refused() (panicked bool) {
+func refused(size int) (panicked bool) {
 	defer func() { panicked = recover() != nil }()
-	return memguard.NewBuffer(32).Size() == 0
+	return memguard.NewBuffer(size).Size() == 0
 }
 
 func main() {
@@ -32,14 +32,18 @@ func main() {
 		alive = append(alive, memguard.NewBuffer(32))
 	}
 	fmt.Printf("four LockedBuffers, the limit reached: %v\n", count(alive))
-	fmt.Printf("a fifth: NewBuffer panics: %v\n", refused())
+	fmt.Printf("a fifth: NewBuffer panics: %v\n", refused(32))
 	fmt.Printf("alive of the four: %d\n", count(alive))
+
+	alive = []*memguard.LockedBuffer{memguard.NewBuffer(32), memguard.NewBuffer(32)}
+	fmt.Printf("two more, and then one of 2^62 bytes: NewBuffer panics: %v\n", refused(1<<62))
+	fmt.Printf("alive of the two: %d\n", count(alive))
 
 	limit.Cur = 0
 	_ = syscall.Setrlimit(rlimitMemlock, &limit)
 	before := mappings()
 	for range 100 {
-		refused()
+		refused(32)
 	}
 	fmt.Printf("a hundred more refusals: at least 100 mappings more: %v\n", mappings()-before >= 100)
 }
