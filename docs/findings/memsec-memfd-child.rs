@@ -1,8 +1,7 @@
 //! memsec-memfd-child.rs: what a forked child sees, and can do, of a secret on memfd_secret(2).
 
 fn main() {
-    let secret = unsafe { memsec::memfd_secret_sized(32) };
-    let Some(mut secret) = secret else { std::process::exit(77) };
+    let mut secret = unsafe { memsec::memfd_secret_sized(32) }.expect("memfd_secret(2) is refused");
     unsafe { secret.as_mut().fill(b'S') };
     match unsafe { libc::fork() } {
         0 => unsafe {
