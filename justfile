@@ -92,7 +92,7 @@ docs: build
 [group('measure')]
 [no-exit-message]
 comparison *RESULT: build
-    ninja -C '{{ root }}/build' --quiet subjects/cost/cost >&2
+    ninja -C '{{ root }}/build' --quiet subjects/probe/cost >&2
     exec '{{ tools }}/comparison' '{{ root }}/build' '{{ root }}/docs/comparison.md' "$@"
 
 # The reference allocator, its peers and the floors, in one run: bench [--rounds N] [--burst-ms N]
