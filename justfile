@@ -88,6 +88,13 @@ docs: build
     '{{ tools }}/promises' '{{ root }}/build/strongroom' >'{{ root }}/build/promises.md'
     cp '{{ root }}/build/promises.md' '{{ root }}/docs/promises.md'
 
+# Judge every allocator found here, measure what a secret costs with each, and write docs/comparison.md: [RESULT.json]
+[group('measure')]
+[no-exit-message]
+comparison *RESULT: build
+    ninja -C '{{ root }}/build' --quiet subjects/probe/cost >&2
+    exec '{{ tools }}/comparison' '{{ root }}/build' '{{ root }}/docs/comparison.md' "$@"
+
 # The reference allocator, its peers and the floors, in one run: bench [--rounds N] [--burst-ms N]
 [group('measure')]
 [no-exit-message]

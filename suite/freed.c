@@ -3,6 +3,7 @@
 #include "suite/freed.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* Four rounds on s1, between two that stay, all usable bytes planted. */
 void freed_plan(struct plan *p)
@@ -122,8 +123,14 @@ uint64_t freed_looks(const struct case_run *run, enum seen_kind kind)
     return count;
 }
 
-/* Bytes of a slot's place seen during one operation: the most that a single look covered, or all the pieces
- * that were given back together. */
+/* What these take away is not there any more when the operation returns. */
+static bool takes_away(const struct seen *seen)
+{
+    return strcmp(seen->bytes.where, "munmap") == 0 || strcmp(seen->bytes.where, "brk") == 0;
+}
+
+/* Bytes of a slot's place seen during one operation: all the pieces that were given back together, or
+ * what was there when it returned and what had been taken away. */
 uint64_t freed_place_seen(const struct case_run *run, uint32_t op_index, unsigned slot)
 {
     uint64_t given_back = 0, at_return = 0;
@@ -133,6 +140,8 @@ uint64_t freed_place_seen(const struct case_run *run, uint32_t op_index, unsigne
             continue;
         if (seen->kind == SEEN_RELEASE)
             given_back += seen->bytes.place_bytes;
+        if (seen->kind == SEEN_RELEASE && takes_away(seen))
+            at_return += seen->bytes.place_bytes;
         else if (seen->kind == SEEN_BYTES)
             at_return += seen->bytes.place_bytes;
     }

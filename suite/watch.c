@@ -73,6 +73,18 @@ static void released_by_close(struct watch *watch, const struct seen_bytes *rang
     }
 }
 
+/* Memory that only loses its lock stays the process's: a resize may have the new place on one of these
+ * pages, and that is no copy. So only the old place counts. */
+static bool clip_to_old_place(const struct watch *watch, uint64_t *start, uint64_t *size_bytes)
+{
+    const struct watched_slot *slot = &watch->slots[watch->operation.slot];
+    uint64_t end = *start + *size_bytes, place_end = slot->address + look_place_bytes(slot);
+    *start = *start > slot->address ? *start : slot->address;
+    end = end < place_end ? end : place_end;
+    *size_bytes = end > *start ? end - *start : 0;
+    return *size_bytes > 0;
+}
+
 static void released(struct watch *watch, const char *name, uint64_t address, uint64_t size_bytes)
 {
     if (watch->target.memory.mem_fd < 0 || watch_blind(watch, OBSERVE_RELEASES) || !watch->loaded)
@@ -89,6 +101,9 @@ static void released(struct watch *watch, const char *name, uint64_t address, ui
     } else {
         size_bytes = (address + size_bytes + page - 1) / page * page - start;
     }
+    if (watch->operation.code == MODEL_RESIZE && strcmp(name, "munlock") == 0 &&
+        !clip_to_old_place(watch, &start, &size_bytes))
+        return;
     struct seen_bytes bytes = look_at(watch, name, &watch->target.memory, start, size_bytes);
     if (frees_one(&watch->operation))
         look_at_place(watch, &watch->target.memory, watch->operation.slot, &bytes);

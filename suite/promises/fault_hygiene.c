@@ -241,7 +241,9 @@ static enum finding quota_lost(const struct faults *faults, struct evidence *evi
 {
     char operation[96];
     const char *fault = faults->last != NULL ? faults->last->text : "no fault";
-    if (faults->refused != NULL) {
+    /* where two never fit beside each other, the second says nothing: what fits at the end does */
+    bool two_fit = faults->fulls == 0 || faults->fits[0] >= 2;
+    if (faults->refused != NULL && two_fit) {
         say(evidence, "%s; when calls work again `%s` still says no: %s", fault,
             model_operation_print(&faults->refused->operation, operation, sizeof operation),
             strerrorname_np(faults->refused->event.error));
