@@ -34,7 +34,7 @@ def build(source, language, where):
     if not shutil.which(compile_command[0]):
         pytest.skip(f"{compile_command[0]} is not installed")
     strict = ["-Wall", "-Wextra"] if language in ("c", "cpp") else ["-D", "warnings"] if language == "rust" else []
-    environment = os.environ | {"CGO_CFLAGS": f"-I{where}/contract", "GOFLAGS": "-buildvcs=false", "GO111MODULE": "off"}
+    environment = os.environ | {"GOFLAGS": "-buildvcs=false", "GO111MODULE": "off"}
     done = subprocess.run([*compile_command, *strict], cwd=where, env=environment, capture_output=True, text=True)
     if "invalid" in done.stderr or "undefined: max" in done.stderr:
         pytest.skip(f"this {compile_command[0]} is older than the page asks for: {done.stderr.splitlines()[-1]}")
