@@ -34,7 +34,7 @@ def build(source, language, where):
     if not shutil.which(compile_command[0]):
         pytest.skip(f"{compile_command[0]} is not installed")
     strict = ["-Wall", "-Wextra"] if language in ("c", "cpp") else ["-D", "warnings"] if language == "rust" else []
-    environment = os.environ | {"CGO_CFLAGS": f"-I{where}/contract", "GOFLAGS": "-buildvcs=false", "GO111MODULE": "off"}
+    environment = os.environ | {"GOFLAGS": "-buildvcs=false", "GO111MODULE": "off"}
     done = subprocess.run([*compile_command, *strict], cwd=where, env=environment, capture_output=True, text=True)
     if "invalid" in done.stderr or "undefined: max" in done.stderr:
         pytest.skip(f"this {compile_command[0]} is older than the page asks for: {done.stderr.splitlines()[-1]}")
@@ -130,3 +130,20 @@ def test_the_table_names_each_optional_entry():
 def test_the_table_names_each_flag():
     header = (SOURCE / "contract" / "strongroom.h").read_text(encoding="utf-8")
     assert set(re.findall(r"#define (SECRET_ALLOC_\w+)", header)) <= set(re.findall(r"SECRET_ALLOC_\w+", PAGE))
+
+
+def test_the_header_for_rust_has_the_same_fields_and_numbers():
+    header = (SOURCE / "contract" / "strongroom.h").read_text(encoding="utf-8")
+    header = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
+    rust = (SOURCE / "contract" / "strongroom.rs").read_text(encoding="utf-8")
+    for c_name, rust_name in [("secret_config", "Config"), ("secret_alloc", "Alloc")]:
+        body = re.search(rf"struct {c_name} {{(.*?)}};", header, re.DOTALL)[1]
+        fields = []
+        for declaration in filter(None, map(str.strip, body.split(";"))):
+            function = re.search(r"\(\*(\w+)\)", declaration)
+            fields += [function[1]] if function else re.findall(r"(\w+)(?=,|$)", declaration)
+        body = re.search(rf"pub struct {rust_name} {{(.*?)\n}}", rust, re.DOTALL)[1]
+        assert fields == re.findall(r"pub (\w+):", body) and len(fields) >= 5
+    numbers = dict(re.findall(r"#define (?:SECRET_ALLOC|STRONGROOM)_(\w+) (\d+)u", header))
+    numbers |= {f"ACCESS_{name}": value for name, value in re.findall(r"SECRET_ACCESS_(\w+) = (\d+)", header)}
+    assert numbers == dict(re.findall(r"pub const (\w+): (?:u32|c_int) = (\d+);", rust)) and len(numbers) == 9
