@@ -44,6 +44,7 @@ struct job {
     enum job_state state;
     enum finding finding;
     struct evidence evidence;
+    uint64_t elapsed_ms;
     char harness[320];
 };
 
@@ -60,6 +61,7 @@ struct runner {
     size_t *order; /* of the jobs */
     uint64_t seed;
     uint64_t told_ms;
+    uint64_t operations[MODEL_CODES], looks[SEEN_KINDS]; /* how often; with the lock held */
     pthread_mutex_t lock;
 };
 
@@ -278,6 +280,19 @@ static bool jobs_make(struct runner *runner)
 
 /* ---- running ---- */
 
+/* What was carried out and looked at, as opposed to planned. */
+static void tally(struct runner *runner, const struct case_run *run)
+{
+    (void)pthread_mutex_lock(&runner->lock);
+    for (size_t i = 0; i < run->count; i++) {
+        const struct seen *seen = &run->seen[i];
+        runner->looks[seen->kind]++;
+        if (seen->kind == SEEN_OPERATION && seen->event.outcome != MODEL_SKIPPED)
+            runner->operations[seen->operation.code % MODEL_CODES]++;
+    }
+    (void)pthread_mutex_unlock(&runner->lock);
+}
+
 /* Runs one job; false: it hung. */
 static bool job_run(struct runner *runner, struct job *job, unsigned timeout_ms, bool last_chance)
 {
@@ -288,7 +303,10 @@ static bool job_run(struct runner *runner, struct job *job, unsigned timeout_ms,
                                             runner->promises[job->promise]->also,
                                .timeout_ms = timeout_ms};
     struct case_run run;
+    uint64_t started_ms = now_ms();
     supervise(runner->host, &order, &run);
+    job->elapsed_ms += now_ms() - started_ms;
+    tally(runner, &run);
     bool hung = run.ending == ENDED_HUNG;
     if (!hung || last_chance) {
         job->evidence.details = json_object();
@@ -407,6 +425,7 @@ static void units_gather(struct runner *runner)
     for (size_t i = 0; i < runner->jobs_count; i++) {
         struct job *job = &runner->jobs[i];
         struct unit *unit = unit_of(runner, job->subject, job->promise);
+        unit->evidence.elapsed_ms += job->elapsed_ms;
         if (job->state != JOB_DONE)
             continue;
         if (job->harness[0] != '\0' && unit->harness[0] == '\0')
@@ -537,6 +556,30 @@ static void host_describe(const struct host *host, struct host_facts *facts)
             json_string(host->why_not[bit] != NULL ? host->why_not[bit] : "available"));
 }
 
+static const char *const look_names[SEEN_KINDS] = {
+    [SEEN_OPERATION] = "operation", [SEEN_RELEASE] = "release", [SEEN_BYTES] = "bytes",
+    [SEEN_LOCKS] = "locks",         [SEEN_CHECK] = "check",     [SEEN_CHILD] = "child",
+    [SEEN_RESIDUE] = "residue",     [SEEN_OUTSIDE] = "outside", [SEEN_SWAP] = "swap",
+    [SEEN_CORE] = "core",           [SEEN_FAULT] = "fault",     [SEEN_SIGNAL] = "signal",
+    [SEEN_VIOLATION] = "violation"};
+
+static void tally_describe(const struct runner *runner, struct run_result *result)
+{
+    result->operations = json_object();
+    result->looks = json_object();
+    for (unsigned code = 0; code < MODEL_CODES; code++) {
+        struct model_operation operation = {.code = (uint8_t)code};
+        char name[96];
+        (void)model_operation_print(&operation, name, sizeof name);
+        name[strcspn(name, " ")] = '\0';
+        (void)json_object_set_new(result->operations, name,
+                                  json_integer((json_int_t)runner->operations[code]));
+    }
+    for (unsigned kind = 0; kind < SEEN_KINDS; kind++)
+        (void)json_object_set_new(result->looks, look_names[kind],
+                                  json_integer((json_int_t)runner->looks[kind]));
+}
+
 static bool result_make(struct runner *runner, struct run_result *result)
 {
     result->seed = runner->seed;
@@ -548,6 +591,7 @@ static bool result_make(struct runner *runner, struct run_result *result)
     if (result->subjects == NULL || !sizes_list(runner, result))
         return false;
     units_gather(runner);
+    tally_describe(runner, result);
     for (size_t i = 0; i < result->count; i++) {
         struct subject_result *subject = &result->subjects[i];
         candidate_describe(&runner->candidates.list[i + CONTROLS], subject);
