@@ -111,8 +111,7 @@ class File:
 
     def is_plain(self, cursor):
         """Not out of a macro: of such the extent is that of the macro's name, with no text of its own to change."""
-        first = next(iter(cursor.get_tokens()), None)
-        return first is not None and not re.fullmatch(r"[A-Z][A-Z0-9_]+", first.spelling)
+        return re.match(r"[A-Z][A-Z0-9_]+\b", self.text(cursor)) is None
 
     def at_condition(self, cursor, children, function):
         if cursor.kind in CONDITIONALS and children:
