@@ -4,7 +4,7 @@
  * what: a layer above a correct allocator remembers the last secret that was freed
  * models: -
  * base: control-correct
- * must: no-residue
+ * must: no-residue no-swap
  * may: zero-on-close no-dump
  * fuzz: no: unseen: no operation looks outside of the places of secrets
  * trigger: probe residue 64 0

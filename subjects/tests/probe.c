@@ -189,7 +189,8 @@ static void residue(size_t n, size_t new_n)
 int main(int count, char **arguments)
 {
     if (count < 5)
-        fail("usage: probe flag FLAG SIZE | child - SIZE | residue SIZE NEW, then SUBJECT [VARIANT]");
+        fail(
+            "usage: probe flag FLAG SIZE | child - SIZE | residue SIZE NEW, then SUBJECT [VARIANT]");
     load(arguments[4], count > 5 ? arguments[5] : NULL);
     if (strcmp(arguments[1], "flag") == 0)
         flag(arguments[2], strtoull(arguments[3], NULL, 10));

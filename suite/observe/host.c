@@ -65,9 +65,11 @@ bool host_open(struct host *host, char *error, size_t error_bytes)
                           .page_bytes = (size_t)sysconf(_SC_PAGESIZE),
                           .ipc_lock = capng_have_capability(CAPNG_EFFECTIVE, CAP_IPC_LOCK) != 0};
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    const char *blind = getenv("STRONGROOM_BLIND");
+    host->model_is_deaf = blind != NULL && strcmp(blind, "model") == 0;
     if (!directory_find(host, error, error_bytes) ||
         !knob_read("STRONGROOM_DENY", &host->denied, error, error_bytes) ||
-        !knob_read("STRONGROOM_BLIND", &host->blind, error, error_bytes))
+        (!host->model_is_deaf && !knob_read("STRONGROOM_BLIND", &host->blind, error, error_bytes)))
         return false;
     for (unsigned i = 0; i < NOTIFY_WATCHES; i++)
         if (!notify_filter_make(&host->filters[i], i, error, error_bytes))
