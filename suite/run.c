@@ -456,8 +456,9 @@ static void repeat_command(const struct runner *runner, const struct verdict_rec
         return;
     if (length > 0 && strncmp(program, here, length) == 0 && program[length] == '/')
         program += length + 1;
+    const char *in_subjects = strstr(candidate->variant.path, "/subjects/");
     bool by_path = strstr(candidate->variant.path, runner->host->directory) == NULL ||
-                   strstr(candidate->variant.path, "/subjects/") == NULL;
+                   in_subjects == NULL || strchr(in_subjects + strlen("/subjects/"), '/') != NULL;
     int needed = snprintf(out, out_bytes, "%s/strongroom verify %s --only %s --case '%s'", program,
                           by_path ? candidate->variant.path : candidate->variant.is.name,
                           record->promise->id, label);

@@ -5,7 +5,7 @@
  * models: -
  * base: control-correct
  * must: fork
- * may: -
+ * may: fault-hygiene
  * fuzz: yes
  * trigger: open; alloc s0 32; fill s0; fork raw
  * shows: the child can read s0

@@ -5,7 +5,7 @@
  * models: -
  * base: control-correct
  * must: threads
- * may: -
+ * may: double-free accounting
  * fuzz: yes
  * trigger: open; alloc s0 32; fill s0; baton; free s0; peek s0
  * shows: BAD: after free

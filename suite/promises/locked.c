@@ -14,7 +14,8 @@ static void plan(struct plan *p)
                   /* and on every other way to a secret, where it is offered */
                   "protect s0 read\nlook s0\nprotect s0 read-write\nlook s0\n"
                   "resize s1 2*n\nlook s1\nresize s1 n\nlook s1\n"
-                  "alloc-aligned s3 n 64\nlook s3\nlook s2\n");
+                  "look s2\n");
+    plan_part_as(p, "aligned", "open\nalloc s0 n\nlook s0\nalloc-aligned s1 n 64\nlook s1\n");
 }
 
 static enum finding judge(const struct case_run *run, struct evidence *evidence)
