@@ -10,7 +10,6 @@
  * trigger: probe residue 256 0
  * shows: [1-9][0-9]* runs of 8 dead bytes
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "wrapper.h"
@@ -20,16 +19,15 @@ static volatile unsigned char sum;
 
 static void release(void *context, void *secret, size_t size_bytes)
 {
-    unsigned char *copy = base->usable(context, secret) == size_bytes ? malloc(size_bytes) : NULL;
-    if (copy != NULL) {
+    unsigned char copy[16384];
+    if (size_bytes <= sizeof copy && base->usable(context, secret) == size_bytes) {
         memcpy(copy, secret, size_bytes);
         __asm__ volatile("" : : "r"(copy) : "memory");
         for (size_t i = 0; i < size_bytes; i++)
             sum ^= copy[i];
-        memset(copy, 0, size_bytes);
-        free(copy);
     }
     base->free(context, secret, size_bytes);
+    memset(copy, 0, sizeof copy);
 }
 
 static void change(struct secret_alloc *table)
