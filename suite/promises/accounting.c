@@ -20,7 +20,7 @@ static void plan(struct plan *p)
     plan_part_as(p, "resized",
                  LIMIT ALL "crowd-free first\nalloc s0 n\nresize s0 5*page\nresize s0 max\n"
                            "free s0\n" ALL "crowd-free first\nclose\n");
-    plan_part_as(p, "alive-at-close", LIMIT ALL "close\nopen 4*page\n" ALL "close\n");
+    plan_part_as(p, "alive-at-close", LIMIT ALL "close\n");
     plan_part_as(p, "refusals",
                  LIMIT ALL "alloc s0 n\nalloc s1 n\nalloc s2 n\nalloc s3 5*page\nalloc s4 max\n"
                            "crowd-free first\n"
