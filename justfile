@@ -130,6 +130,24 @@ elsewhere *TARGETS:
 suite-targets *ARGS: build
     exec /usr/bin/python3 '{{ root }}/suite/tests/measure' --first ref-alloc,libsodium,openssl,malloc-mlock "$@" -- ref-alloc libsodium
 
+# Who catches which known-bad allocator, and who cries wolf: kill-matrix [--from RESULT.json]
+[group('nightly')]
+[no-exit-message]
+kill-matrix *ARGS: build
+    exec /usr/bin/python3 '{{ tools }}/kill-matrix' "$@"
+
+# Mutants of the reference allocator, and who kills them; goes on where it was: mutants [--count N] [--seed N]
+[group('nightly')]
+[no-exit-message]
+mutants *ARGS: build
+    exec nice -n 10 /usr/bin/python3 '{{ tools }}/mutants' "$@"
+
+# Judge the good subjects a hundred times; goes on where it was: false-alarms [--runs N]
+[group('nightly')]
+[no-exit-message]
+false-alarms *ARGS: build
+    exec nice -n 10 /usr/bin/python3 '{{ tools }}/false-alarms' "$@"
+
 # Judge again and again, and say every verdict that changed: repeat [--repeats N] [--busy]
 [group('nightly')]
 [no-exit-message]

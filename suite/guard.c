@@ -15,8 +15,10 @@ void guard_plan(struct plan *p, const char *side)
                    "alloc s0 n\nalloc s1 n\nalloc s2 n\n"
                    "fill s0\nfill s1\nfill s2\n"
                    "touch s1 inside read 0\ntouch s1 inside read n-1\n"
+                   "walk s1 %s 16*page\n"
+                   "protect s1 read\nprotect s1 read-write\n" /* where offered: a guard stays one */
                    "walk s1 %s 16*page\n",
-                   side);
+                   side, side);
     plan_sweep(p, text);
 }
 
@@ -50,10 +52,22 @@ static void note_walk(const struct model_event *event, struct evidence *evidence
     }
 }
 
+/* The first walk that met no guard, else the last. */
+static const struct seen *telling_walk(const struct case_run *run)
+{
+    const struct seen *walk = NULL;
+    size_t at = 0;
+    for (const struct seen *seen; (seen = next_seen(run, SEEN_OPERATION, &at)) != NULL;) {
+        if (seen->operation.code == MODEL_WALK && (walk == NULL || guard_trapped(&walk->event)))
+            walk = seen;
+    }
+    return walk;
+}
+
 enum finding guard_judge(const struct case_run *run, uint64_t distance_max_bytes,
                          struct evidence *evidence)
 {
-    const struct seen *walk = last_operation(run, MODEL_WALK);
+    const struct seen *walk = telling_walk(run);
     if (refused(run, evidence))
         return FINDING_REFUSED;
     if (walk == NULL || walk->event.outcome == MODEL_SKIPPED || !inside_is_readable(run)) {

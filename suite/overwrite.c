@@ -13,12 +13,14 @@ static void overwrite_text(char *text, size_t text_bytes, const char *side, cons
     (void)snprintf(text, text_bytes, MISUSE_THREE "smash s1 %s %s\nfree s1\n", side, count);
 }
 
-/* One byte, one unit of alignment, and all that can be reached up to a page. */
+/* One byte, two (an even number of alike changes, which a sum may not see), one unit of alignment, and all that can be reached up to a page. */
 void overwrite_plan(struct plan *p, const char *side)
 {
     char text[160];
     overwrite_text(text, sizeof text, side, "1");
     plan_sweep_as(p, "1-byte", text);
+    overwrite_text(text, sizeof text, side, "2");
+    plan_part_as(p, "2-bytes", text);
     overwrite_text(text, sizeof text, side, "16");
     plan_part_as(p, "16-bytes", text);
     overwrite_text(text, sizeof text, side, "page");

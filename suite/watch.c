@@ -682,6 +682,8 @@ static void released_by_ledger(struct watch *watch, const struct case_message *m
 
 static void violated(struct watch *watch, const struct case_message *message)
 {
+    if (watch->host->model_is_deaf)
+        return;
     struct seen *seen = watch_seen_add(watch, SEEN_VIOLATION);
     (void)snprintf(seen->promise, sizeof seen->promise, "%s", message->promise);
     (void)snprintf(seen->text, sizeof seen->text, "%s", message->text);

@@ -62,6 +62,25 @@ def test_compare_follows_the_schema(compared):
     jsonschema.Draft202012Validator(schema).validate(compared.json)
 
 
+def test_no_operation_and_no_kind_of_look_ran_zero_times(compared):
+    """What is planned and never done would pass for a check that finds nothing."""
+    idle = {name for name, count in compared.json["operations"].items() if count == 0}
+    assert len(compared.json["operations"]) >= 20 and idle == set()
+    host = compared.json["host"]["observers"]
+    cannot = {"swap"} | ({"core"} if host["cores"] != "available" else set())
+    cannot |= {"outside"} if host["secretmem"] != "available" else set()
+    # A signal to a stranger is seen of a hostile subject only: test_hostile.py.
+    unseen = {name for name, count in compared.json["looks"].items() if count == 0}
+    assert unseen <= cannot | {"signal"}
+
+
+def test_every_promise_was_looked_at_on_both_controls(compared):
+    for (name, promise), record in compared.verdicts.items():
+        if promise not in UNASKED and record["verdict"] in ("holds", "broken"):
+            for control in record["controls"].values():
+                assert control["kept"] + control["broken"] > 0, (name, promise)
+
+
 def test_sweep_has_at_least_24_sizes(compared):
     assert len({size["bytes"] for size in compared.json["sizes"]}) >= 24
 
