@@ -854,7 +854,8 @@ static void *storm_thread(void *unused)
         random ^= random << 13;
         random ^= random >> 17;
         random ^= random << 5;
-        struct secret **place = &ring[i < storm.rounds ? random % 8 : i - storm.rounds], *s = *place;
+        struct secret **place = &ring[i < storm.rounds ? random % 8 : i - storm.rounds],
+                      *s = *place;
         if (i < storm.rounds && (random >> 16) % 4 == 0)
             *place = s = atomic_exchange(&storm.posts[(random >> 8) % 4], s);
         if (s->p == NULL && i < storm.rounds && (s->p = subject.alloc(context, storm.n)) != NULL) {

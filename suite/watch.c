@@ -638,7 +638,8 @@ static void end(struct watch *watch, const struct case_message *message)
         closed(watch); /* the context is gone all the same: contract/strongroom.h */
     else if (frees_one(&watch->operation)) /* refused: as before */
         fills_become_in(watch, watch->operation.slot, FILL_LIVE);
-    if ((watch->wanted & OBSERVE_PROCESS) != 0 && leaves_nothing(watch->operation.code, &message->event) &&
+    if ((watch->wanted & OBSERVE_PROCESS) != 0 &&
+        leaves_nothing(watch->operation.code, &message->event) &&
         message->event.outcome != MODEL_SKIPPED)
         look_record_process(watch);
 }

@@ -233,11 +233,12 @@ static bool protection_lost(const struct case_run *run, struct evidence *evidenc
     size_t at = 0;
     for (const struct seen *seen; (seen = next_seen(run, SEEN_OPERATION, &at)) != NULL;) {
         if (seen->operation.code == MODEL_PROTECT)
-            protected = seen->event.outcome == MODEL_OK &&
-                        seen->operation.arg != SECRET_ACCESS_READ_WRITE;
+        protected =
+            seen->event.outcome == MODEL_OK && seen->operation.arg != SECRET_ACCESS_READ_WRITE;
         if (seen->operation.code != MODEL_TOUCH || seen->event.outcome != MODEL_OK || !protected)
             continue;
-        say(evidence, "%s, and protect said that the secret at 0x%" PRIx64 " is out of reach: it is not",
+        say(evidence,
+            "%s, and protect said that the secret at 0x%" PRIx64 " is out of reach: it is not",
             fault_before(run, seen->op_index), seen->event.address);
         return true;
     }
@@ -264,8 +265,7 @@ static enum finding weaker(const struct case_run *run, struct evidence *evidence
         finding = contents_kept(run, evidence);
     if (finding == FINDING_KEPT)
         finding = freed_windows(run, evidence);
-    if (finding == FINDING_KEPT &&
-        (refused_badly(run, evidence) || protection_lost(run, evidence)))
+    if (finding == FINDING_KEPT && (refused_badly(run, evidence) || protection_lost(run, evidence)))
         finding = FINDING_BROKEN;
     return finding;
 }

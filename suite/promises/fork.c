@@ -107,11 +107,12 @@ const struct promise promise_fork = {
     .statement =
         "A child, by fork or raw clone, cannot read the secret; the parent's is untouched; "
         "what the child may do with the allocator is as documented.",
-    .observed = "Children are made by fork() and by a raw clone, which runs no atfork handlers. "
-                "Each passes a descriptor of its own memory over, which is searched at the places "
-                "of all live secrets, inaccessible pages too. Before the second one secret is "
-                "resized and one asked for with an alignment, where that is offered. A third child allocates and frees as "
-                "the subject's flags allow. The parent's bytes and locks are looked at after each.",
+    .observed =
+        "Children are made by fork() and by a raw clone, which runs no atfork handlers. "
+        "Each passes a descriptor of its own memory over, which is searched at the places "
+        "of all live secrets, inaccessible pages too. Before the second one secret is "
+        "resized and one asked for with an alignment, where that is offered. A third child allocates and frees as "
+        "the subject's flags allow. The parent's bytes and locks are looked at after each.",
     .in_practice = "No MADV_WIPEONFORK or MADV_DONTFORK; an advice whose failure is ignored, as on "
                    "memfd_secret; wiping by an atfork handler, which a raw clone does not run.",
     .observers = OBSERVE_CHILDREN | OBSERVE_MEMORY | OBSERVE_LOCKS,

@@ -62,8 +62,10 @@ static bool left(const struct case_run *run, struct evidence *evidence)
         if ((!going && seen->kind != SEEN_RESIDUE) || windows == 0 ||
             strcmp(seen->bytes.where, "registers") == 0)
             continue;
-        say(evidence, "%" PRIu64 " runs of 8 secret bytes %s: in the %" PRIu64 " bytes at 0x%" PRIx64,
-            windows, going ? "when many were freed and memory given back" : "left of many, all freed",
+        say(evidence,
+            "%" PRIu64 " runs of 8 secret bytes %s: in the %" PRIu64 " bytes at 0x%" PRIx64,
+            windows,
+            going ? "when many were freed and memory given back" : "left of many, all freed",
             seen->bytes.size_bytes, seen->bytes.address);
         note_address(evidence, "address", seen->bytes.address);
         return true;
@@ -129,10 +131,12 @@ const struct promise promise_scale = {
         "must be whole and locked (by MADV_PAGEOUT, with VmLck as second witness), none may "
         "overlap another; then every other one is freed and the rest looked at again; when all are "
         "freed no 8 bytes of any may be left in the process, nor have gone back to the kernel.",
-    .in_practice = "The limit on locked memory, or on mappings (vm.max_map_count), is met and not "
-                   "noticed; a table of fixed length; a search that takes time by the square; wiping "
-                   "only what a table has room for.",
-    .observers = OBSERVE_LOCKS | OBSERVE_MEMORY | OBSERVE_LIMIT | OBSERVE_PROCESS | OBSERVE_RELEASES,
+    .in_practice =
+        "The limit on locked memory, or on mappings (vm.max_map_count), is met and not "
+        "noticed; a table of fixed length; a search that takes time by the square; wiping "
+        "only what a table has room for.",
+    .observers =
+        OBSERVE_LOCKS | OBSERVE_MEMORY | OBSERVE_LIMIT | OBSERVE_PROCESS | OBSERVE_RELEASES,
     .slow = true,
     .plan = plan,
     .judge = judge,

@@ -175,12 +175,11 @@ const struct promise promise_states = {
     .statement =
         "No access and read-only are enforced by the MMU on every page of a secret, and can "
         "be taken back with its bytes kept.",
-    .observed =
-        "The middle one of three secrets of each size is made read-only, inaccessible and "
-        "writable again. In each state one byte on each of its pages, and its last one, is "
-        "read and written by the case itself; what is not allowed must trap, what is must "
-        "not. Its bytes and the others' are compared; it is freed while read-only, and one "
-        "that was resized while inaccessible; both are wiped if one that is writable is.",
+    .observed = "The middle one of three secrets of each size is made read-only, inaccessible and "
+                "writable again. In each state one byte on each of its pages, and its last one, is "
+                "read and written by the case itself; what is not allowed must trap, what is must "
+                "not. Its bytes and the others' are compared; it is freed while read-only, and one "
+                "that was resized while inaccessible; both are wiped if one that is writable is.",
     .in_practice =
         "mprotect of the requested length from the pointer's page on, which leaves out the "
         "last page; a count of nested states that comes out wrong; a state kept in a "
