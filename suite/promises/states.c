@@ -55,7 +55,7 @@ static void plan_size(struct plan *p, const struct model_size *n)
     /* a place used before, resized where that is offered, and freed without access */
     add(&text, "alloc s1 n\nfill s1\nresize s1 2*n\nprotect s1 none\n");
     add_touches(&text, "read", pages);
-    add(&text, "free s1\ncheck s0\n");
+    add(&text, "alloc s2 n\nfill s2\nresize s2 2*n\nfree s2\nfree s1\ncheck s0\n");
     (void)snprintf(label, sizeof label, "n=%s", model_size_print(*n, size, sizeof size));
     plan_case(p, label, text.bytes, n);
 }
