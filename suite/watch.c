@@ -616,10 +616,12 @@ static bool looks_at_many(unsigned code)
     return code == MODEL_CROWD_LOOK || code == MODEL_STORM;
 }
 
-/* Operations after which nothing of what they ended may be left anywhere. */
-static bool leaves_nothing(unsigned code)
+/* Operations after which nothing of what they ended may be left anywhere. Which of a crowd were freed
+ * is not told: it is looked at when all were. */
+static bool leaves_nothing(unsigned code, const struct model_event *event)
 {
-    return code == MODEL_FREE || code == MODEL_CLOSE || code == MODEL_STORM;
+    return code == MODEL_FREE || code == MODEL_CLOSE || code == MODEL_STORM ||
+           (code == MODEL_CROWD_FREE && event->count == 0);
 }
 
 static void end(struct watch *watch, const struct case_message *message)
@@ -641,6 +643,8 @@ static void end(struct watch *watch, const struct case_message *message)
         fills_planted_many(watch, message->event.size_bytes, message->pool_offset, FILL_CROWD);
     if (watch->operation.code == MODEL_STORM)
         fills_planted_many(watch, message->event.size_bytes, message->pool_offset, FILL_DEAD);
+    if (watch->operation.code == MODEL_CROWD_FREE && message->event.count == 0)
+        fills_crowd_dead(watch);
     if (message->event.outcome == MODEL_OK)
         ended_well(watch, &message->event);
     else if (message->event.outcome == MODEL_DIED)
@@ -649,7 +653,8 @@ static void end(struct watch *watch, const struct case_message *message)
         closed(watch); /* the context is gone all the same: contract/strongroom.h */
     else if (frees_one(&watch->operation)) /* refused: as before */
         fills_become_in(watch, watch->operation.slot, FILL_LIVE);
-    if ((watch->wanted & OBSERVE_PROCESS) != 0 && leaves_nothing(watch->operation.code) &&
+    if ((watch->wanted & OBSERVE_PROCESS) != 0 &&
+        leaves_nothing(watch->operation.code, &message->event) &&
         message->event.outcome != MODEL_SKIPPED)
         look_record_process(watch);
 }
