@@ -230,15 +230,14 @@ struct ref_alloc_heap *ref_alloc_default_heap(void)
 
 static bool give_back_idle(struct ref_alloc_heap *heap)
 {
-    return pool_give_back_oldest(&heap->pool) ||
-           (packed_surrender_empty(heap) && pool_give_back_oldest(&heap->pool));
+    packed_surrender_empty(heap);
+    return pool_give_back_oldest(&heap->pool);
 }
 
-/* Idle memory of other heaps, where it is the limit of the process that stands in the way. */
-static bool others_give_back(struct ref_alloc_heap *heap, size_t pages, int error)
+/* What idles in other heaps is of no use where this one's own budget stands in the way. */
+static bool others_give_back(struct ref_alloc_heap *heap, size_t pages)
 {
-    return (error == ENOMEM || error == EAGAIN) && pool_is_within_budget(&heap->pool, pages) &&
-           process_visit(heap, give_back_idle);
+    return pool_is_within_budget(&heap->pool, pages) && process_visit(heap, give_back_idle);
 }
 
 bool heap_acquire_span(struct ref_alloc_heap *heap, size_t pages, bool quarantined,
@@ -246,7 +245,7 @@ bool heap_acquire_span(struct ref_alloc_heap *heap, size_t pages, bool quarantin
 {
     while (!pool_acquire(&heap->pool, pages, quarantined, span)) {
         int saved = errno;
-        bool again = packed_surrender_empty(heap) || others_give_back(heap, pages, saved);
+        bool again = packed_surrender_empty(heap) || others_give_back(heap, pages);
         errno = saved;
         if (!again)
             return false;

@@ -97,7 +97,7 @@ bool os_populate(unsigned char *address, size_t size_bytes, size_t page_bytes)
 {
     for (size_t i = 0; i < size_bytes; i += page_bytes) {
         if (!os_random(address + i, 1)) {
-            errno = errno == EFAULT ? ENOMEM : errno;
+            errno = ENOMEM;
             return false;
         }
     }

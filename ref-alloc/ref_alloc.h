@@ -141,8 +141,8 @@ REF_ALLOC_API struct ref_alloc_heap *ref_alloc_default_heap(void);
  * A new secret of size_bytes, aligned to 16 bytes, that reads as zero.
  * size_bytes 0 gives a unique pointer that must be freed and has no usable byte (guarded: touching it traps).
  * NULL and errno: ENOMEM if the size can't exist, or the lock limit is reached and nothing idle is left to give
- * back; otherwise what the kernel answered: EAGAIN or EPERM from mlock, ENOMEM when the process has no mapping
- * left, and so on. A failed call costs no quota, and no other secret changes.
+ * back; otherwise what the kernel answered: EAGAIN or EPERM from mlock, ENOMEM or EAGAIN when the process has no
+ * mapping left, and so on. A failed call costs no quota, and no other secret changes.
  */
 REF_ALLOC_API void *ref_alloc_allocate(struct ref_alloc_heap *heap, size_t size_bytes);
 
