@@ -90,10 +90,10 @@ static inline void slot_surround(const struct ref_alloc_heap *heap, unsigned cha
 
 static inline bool slot_is_zero(const unsigned char *start, size_t size_bytes)
 {
-    uint64_t sum = 0, word;
-    for (; size_bytes >= sizeof(word); start += sizeof(word), size_bytes -= sizeof(word)) {
-        memcpy(&word, start, sizeof(word));
-        sum |= word;
+    uint64_t sum = 0, words[2];
+    for (const unsigned char *end = start + size_bytes; start < end; start += sizeof(words)) {
+        memcpy(words, start, sizeof(words));
+        sum |= words[0] | words[1];
     }
     return sum == 0; /* slots are multiples of 16 */
 }
