@@ -90,8 +90,8 @@ bool os_map_secret_at(unsigned char *address, size_t size_bytes)
 }
 
 /*
- * The kernel answers EFAULT where a touch of our own would end in SIGBUS. MADV_POPULATE_WRITE says EFAULT for every
- * page of memfd_secret(2) (mm/gup.c), so it is getrandom that writes.
+ * The kernel answers EFAULT where a touch of our own would end in SIGBUS. MADV_POPULATE_WRITE would be one call for
+ * all pages, but is refused on such memory (EINVAL, seen on Linux 6.18), so it is getrandom that writes.
  */
 bool os_populate(unsigned char *address, size_t size_bytes, size_t page_bytes)
 {
