@@ -102,6 +102,12 @@ bench *ARGS: build
     ninja -C '{{ root }}/build' --quiet bench/bench >&2
     '{{ root }}/bench/run' '{{ root }}/build' "$@"
 
+# Branches of the reference allocator that its own tests take, and why the others can't be
+[group('measure')]
+[no-exit-message]
+coverage:
+    exec '{{ root }}/ref-alloc/tests/coverage' '{{ root }}/build/coverage' '{{ root }}/build/targets/ref-alloc-coverage.json'
+
 # What was measured against a bar (build/targets/*.json), as one table
 [group('measure')]
 [no-exit-message]
