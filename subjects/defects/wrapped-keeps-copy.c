@@ -5,7 +5,7 @@
  * models: -
  * base: control-correct
  * must: no-residue
- * may: zero-on-close no-dump states
+ * may: zero-on-close no-dump states threads scale
  * fuzz: no: the copy lies where a fuzzer's oracle does not look
  */
 #include <string.h>
