@@ -5,7 +5,7 @@
  * models: -
  * base: control-correct
  * must: no-residue
- * may: no-swap threads no-dump
+ * may: no-swap threads no-dump states
  * fuzz: no: unseen: no operation looks outside of the places of secrets
  * trigger: probe residue 64 0
  * shows: [1-9][0-9]* runs of 8 dead bytes

@@ -5,7 +5,7 @@
  * models: krb5#889
  * base: control-correct
  * must: no-residue
- * may: no-swap zero-on-close no-dump threads zero-on-free
+ * may: no-swap zero-on-close no-dump threads zero-on-free states
  * fuzz: no: unseen: no operation looks outside of the places of secrets
  * trigger: probe residue 256 0
  * shows: [1-9][0-9]* runs of 8 dead bytes

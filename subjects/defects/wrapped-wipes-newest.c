@@ -5,7 +5,7 @@
  * models: memguard#157
  * base: control-correct
  * must: neighbour
- * may: bad-free double-free reopen scale threads fault-hygiene zero-on-resize
+ * may: bad-free double-free reopen scale threads fault-hygiene zero-on-resize fork
  * fuzz: yes
  * trigger: open; alloc s0 32; alloc s1 32; fill s1; free s0; check s1
  * shows: BAD: byte 0
