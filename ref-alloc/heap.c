@@ -292,6 +292,8 @@ void *ref_alloc_aligned(struct ref_alloc_heap *heap, size_t align_bytes, size_t 
         errno = EINVAL;
         return NULL;
     }
+    if (align_bytes < REF_ALLOC_DEFAULT_ALIGN_BYTES)
+        align_bytes = REF_ALLOC_DEFAULT_ALIGN_BYTES;
     return allocate(heap, align_bytes, size_bytes);
 }
 

@@ -60,7 +60,7 @@ extern "C" {
 
 #define REF_ALLOC_VERSION "1.0.0"
 
-/* The alignment of every secret that was not asked for by ref_alloc_aligned: what malloc promises. */
+/* The least alignment of every secret: what malloc promises. */
 #define REF_ALLOC_DEFAULT_ALIGN_BYTES 16
 
 /* The messages that `fatal` can be called with: all of them. */
@@ -149,7 +149,8 @@ REF_ALLOC_API void *ref_alloc_allocate(struct ref_alloc_heap *heap, size_t size_
 /* The same for `count` things of size_bytes each. ENOMEM if the product doesn't fit into a size_t. */
 REF_ALLOC_API void *ref_alloc_zeroed(struct ref_alloc_heap *heap, size_t count, size_t size_bytes);
 
-/* The same, aligned to align_bytes: a power of two, at most the page size, else NULL and EINVAL. */
+/* The same, aligned to align_bytes, but no less than to 16: a power of two, at most the page size, else NULL
+ * and EINVAL. */
 REF_ALLOC_API void *ref_alloc_aligned(struct ref_alloc_heap *heap, size_t align_bytes,
                                       size_t size_bytes);
 

@@ -48,6 +48,7 @@ static bool build_from_secret_memory(const struct pool *pool, struct span *span)
     if (!counted(pool, os_map_secret_at(span->data, size_bytes)))
         return false;
     span->access = OS_READ_WRITE;
+    ANNOTATE_OPEN(span->data, size_bytes);
     if (!os_absent_on_fork(span->data, size_bytes) ||
         !os_populate(span->data, size_bytes, pool->policy.page_bytes))
         return false;
@@ -71,11 +72,17 @@ bool span_unbuild(const struct pool *pool, struct span *span)
     if (span->soiled) {
         if (!span_protect(span, OS_READ_WRITE))
             return false;
+        ANNOTATE_OPEN(span->data, size_bytes);
         wipe_bytes(span->data, size_bytes);
         span->soiled = false;
     }
-    if (pool->policy.secret_memory)
-        return os_reserve_at(span->data, size_bytes) && span_advise(pool, span->data, size_bytes);
+    if (pool->policy.secret_memory) {
+        if (!os_reserve_at(span->data, size_bytes))
+            return false;
+        /* Also if the advices fail: close wipes what it takes for accessible. */
+        span->access = OS_NONE;
+        return span_advise(pool, span->data, size_bytes);
+    }
     if (!span_protect(span, OS_NONE) || !os_unlock(span->data, size_bytes))
         return false;
     os_discard(span->data, size_bytes);

@@ -296,6 +296,29 @@ static void closed_with_a_stuck_secret(void **state)
     assert_true(ref_alloc_close(heap));
 }
 
+/* memfd_secret memory that was given up half built, and whose place could not be prepared anew. */
+static void closed_with_a_place_that_lost_its_advice(void **state)
+{
+    (void)state;
+    const struct ref_alloc_config config = {.placement = REF_ALLOC_PLACEMENT_GUARDED,
+                                            .secret_memory = true};
+    for (fault.nth = 0; fault.nth < 4; fault.nth++) {
+        if (!ref_alloc_open(&config, &heap))
+            skip();
+        assert_non_null(ref_alloc_allocate(heap, 100));
+        fault.mode = FROM_THEN_ON;
+        fault.error = EINVAL;
+        fault.only = SYS_madvise;
+        fault.count = 0;
+        fault.armed = true;
+        ref_alloc_allocate(heap, 4 * PAGE);
+        fault.armed = false;
+        fault.only = 0;
+        assert_true(ref_alloc_validate(heap));
+        assert_true(ref_alloc_close(heap));
+    }
+}
+
 /* A quarantine that needs more than one chunk, of which any call may fail. */
 static void large_quarantine(void **state)
 {
@@ -421,6 +444,7 @@ int main(void)
         cmocka_unit_test(no_default_heap),
         cmocka_unit_test(default_heap_opened_meanwhile),
         cmocka_unit_test(closed_with_a_stuck_secret),
+        cmocka_unit_test(closed_with_a_place_that_lost_its_advice),
         cmocka_unit_test(large_quarantine),
         cmocka_unit_test(failed_locks_are_counted),
         cmocka_unit_test(guarded),

@@ -99,10 +99,12 @@ static void alignment_is_kept(void **state)
                 unsigned char *secret = ref_alloc_aligned(heap, align, size);
                 assert_non_null(secret);
                 assert_int_equal((uintptr_t)secret % align, 0);
+                assert_int_equal((uintptr_t)secret % REF_ALLOC_DEFAULT_ALIGN_BYTES, 0);
                 memset(secret, 1, size);
                 secret = ref_alloc_resize(heap, secret, size + 500);
                 assert_non_null(secret);
                 assert_int_equal((uintptr_t)secret % align, 0);
+                assert_int_equal((uintptr_t)secret % REF_ALLOC_DEFAULT_ALIGN_BYTES, 0);
                 assert_true(all_bytes_are(secret, size, 1));
                 assert_true(all_bytes_are(secret + size, 500, 0));
                 ref_alloc_free(heap, secret);
