@@ -3,6 +3,7 @@
 #include "suite/judge.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 /* Four secrets, so that a short one is not judged by chance. */
 #define SECRETS                                        \
@@ -55,12 +56,15 @@ static enum finding child_reads(const struct case_run *run, struct evidence *evi
             bytes->size_bytes, bytes->address);
         note_address(evidence, "address", bytes->address);
         note_number(evidence, "windows", bytes->live_windows);
+        note_number(evidence, "long_secrets_sum", 1);
+        note_number(evidence, "read_in_child_sum", 1);
         return FINDING_BROKEN;
     }
     if (shorts > 0 && whole == shorts) {
         say(evidence, "a child reads every short secret whole (%u of %u)", whole, shorts);
         return FINDING_BROKEN;
     }
+    note_number(evidence, "long_secrets_sum", shorts == 0);
     if (looked > 0 && !child_unseen(run))
         return FINDING_KEPT;
     say(evidence, looked == 0 ? "no child could be made" : "a child ended before it was looked at");
@@ -101,6 +105,22 @@ static enum finding judge(const struct case_run *run, struct evidence *evidence)
     return finding;
 }
 
+/* The leaking control breaks more than this: that its secrets are read in a child must be seen. */
+static bool controls(const struct evidence *positive, const struct evidence *negative, char *why,
+                     size_t why_bytes)
+{
+    (void)negative;
+    uint64_t read = noted(positive, "read_in_child_sum", 0);
+    uint64_t due = noted(positive, "long_secrets_sum", 0);
+    if (due > 0 && read == due)
+        return true;
+    (void)snprintf(why, why_bytes,
+                   "the leaking control's secrets were seen in a child in %" PRIu64 " of %" PRIu64
+                   " cases only",
+                   read, due);
+    return false;
+}
+
 const struct promise promise_fork = {
     .id = "fork",
     .level = PROMISE_HARDENING,
@@ -118,4 +138,5 @@ const struct promise promise_fork = {
     .observers = OBSERVE_CHILDREN | OBSERVE_MEMORY | OBSERVE_LOCKS,
     .plan = plan,
     .judge = judge,
+    .controls = controls,
 };
