@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define FORKS_ONE_IN 100u
+#define NONCE_AT 5u /* two of the three spare bytes of the header record */
 #define CROWD_LOG2_MAX 6u
 
 const char *const claim_ids[CLAIMS] = {
@@ -40,6 +41,20 @@ bool admit_may_fork(const uint8_t *bytes, size_t count_bytes)
     for (size_t i = 0; i < count_bytes; i++)
         hash = (hash ^ bytes[i]) * 16777619u;
     return hash % FORKS_ONE_IN == 0;
+}
+
+void admit_grant_fork(uint8_t *bytes, size_t count_bytes)
+{
+    struct model_program program;
+    bool wants = false;
+    model_program_decode(&program, bytes, count_bytes);
+    for (size_t i = 0; i < program.count; i++)
+        wants = wants || program.operations[i].code == MODEL_FORK;
+    for (unsigned nonce = 0; wants && nonce < 0x10000 && !admit_may_fork(bytes, count_bytes);
+         nonce++) {
+        bytes[NONCE_AT] = (uint8_t)nonce;
+        bytes[NONCE_AT + 1] = (uint8_t)(nonce >> 8);
+    }
 }
 
 static bool misuse_is_noticed(const struct model_operation *op, const struct claims *claims)

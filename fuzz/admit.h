@@ -46,6 +46,8 @@ struct claims claims_of(const struct secret_alloc *variant);
 
 /* May a program with these bytes fork? */
 bool admit_may_fork(const uint8_t *bytes, size_t count_bytes);
+/* Changes bytes that mean nothing in the header of an encoded program until it may fork, if it wants to. */
+void admit_grant_fork(uint8_t *bytes, size_t count_bytes);
 /* Reduces program in place. original_index: of each operation that is left, where it stood; room for
  * ADMIT_OPERATIONS_MAX. */
 void admit(struct model_program *program, const struct secret_alloc *variant,

@@ -234,10 +234,19 @@ MODEL_UNCHECKED static void pieces_restore(void)
     }
 }
 
+/* AddressSanitizer, where it is in this process: an instrumented subject may have told it not to let
+ * anyone touch what we unmap, and others map there later. */
+extern void __asan_unpoison_memory_region(const volatile void *address, size_t size_bytes)
+    __attribute__((weak));
+
 bool discard_subject(void)
 {
-    for (size_t i = 0; i < state.ranges_count; i++)
-        raw_call2(SYS_munmap, state.ranges[i].start, state.ranges[i].end - state.ranges[i].start);
+    for (size_t i = 0; i < state.ranges_count; i++) {
+        struct range r = state.ranges[i];
+        if (__asan_unpoison_memory_region != NULL)
+            __asan_unpoison_memory_region((const void *)r.start, r.end - r.start);
+        raw_call2(SYS_munmap, r.start, r.end - r.start);
+    }
     state.ranges_count = 0;
     pieces_restore();
     return !state.overflowed;

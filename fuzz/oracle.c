@@ -20,7 +20,8 @@
 #include "model/shadow.h"
 #include "model/tools.h"
 
-#define CHUNK_BYTES 4096u
+#define CHUNK_BYTES ((size_t)64 << 10)
+#define PAGE_BYTES_MIN ((size_t)4096)
 #define PLACE_BYTES_MAX ((size_t)1 << 20)     /* of one place that is looked at */
 #define RELEASE_BYTES_MAX ((size_t)256 << 10) /* of one release that is searched */
 #define ENDS_BYTES 64u                        /* of a neighbour, at each end */
@@ -98,33 +99,35 @@ static void made(struct oracle *o, enum oracle_check check)
 
 /* --------------------------------------------------------------------------- looking at memory */
 
-/* Looks through a range of memory chunk by chunk; a word that lies across two is seen in the second. */
+/* Looks through a range of memory, as many bytes at a time as one read gives; what cannot be read is passed
+ * over page by page. A word that lies across two reads is not seen. */
 struct look {
     uintptr_t address;
     size_t size_bytes, done;
-    unsigned char bytes[CHUNK_BYTES];
     size_t got;
+    unsigned char bytes[CHUNK_BYTES];
 };
 
-/* The next chunk that can be read. False: that was all. */
+/* The next bytes that can be read. False: that was all. */
 static bool look_next(struct look *l)
 {
-    size_t left = l->size_bytes - l->done;
-    if (left == 0)
-        return false;
-    size_t piece = CHUNK_BYTES - (l->address + l->done) % CHUNK_BYTES;
-    l->got = memory_read(l->address + l->done, l->bytes, left < piece ? left : piece);
-    l->done += left < piece ? left : piece;
-    return true;
+    while (l->done < l->size_bytes) {
+        size_t left = l->size_bytes - l->done;
+        uintptr_t at = l->address + l->done;
+        l->got = memory_read(at, l->bytes, left < CHUNK_BYTES ? left : CHUNK_BYTES);
+        l->done += l->got != 0 ? l->got : PAGE_BYTES_MIN - at % PAGE_BYTES_MIN;
+        if (l->got != 0)
+            return true;
+    }
+    return false;
 }
 
-static struct look look_at(uintptr_t address, size_t size_bytes)
+/* Begins one. Not a copy: the buffer is left as it is. */
+static void look_begin(struct look *l, uintptr_t address, size_t size_bytes)
 {
-    struct look l;
-    l.address = address;
-    l.size_bytes = size_bytes < PLACE_BYTES_MAX ? size_bytes : PLACE_BYTES_MAX;
-    l.done = l.got = 0;
-    return l;
+    l->address = address;
+    l->size_bytes = size_bytes < PLACE_BYTES_MAX ? size_bytes : PLACE_BYTES_MAX;
+    l->done = l->got = 0;
 }
 
 /* What of a place is still there. */
@@ -142,8 +145,10 @@ static struct left place_left(const struct place *p, size_t from, size_t to, uin
     b = b < end ? b : end;
     if (b <= a || p->address + to < p->address)
         return left;
-    struct look l = look_at(a, b - a);
-    for (size_t at = 0; look_next(&l); at = l.done) {
+    struct look l;
+    look_begin(&l, a, b - a);
+    while (look_next(&l)) {
+        size_t at = l.done - l.got;
         size_t skip = (8 - (a + at - p->address) % 8) % 8; /* to the next word of the secret */
         left.readable += l.got;
         for (size_t i = 0; i < l.got; i++)
@@ -199,44 +204,69 @@ static void locks_check(struct oracle *o, uintptr_t address, size_t size_bytes, 
                who, size_bytes, address, unlocked, page);
 }
 
+struct fresh_look {
+    const unsigned char *p;
+    size_t size_bytes, from;
+    uint32_t own;
+    bool found;
+    struct secrets_word word;
+};
+
+static void fresh_look(void *arg)
+{
+    struct fresh_look *l = arg;
+    size_t at = l->from;
+    while ((l->found = secrets_find(l->p, l->size_bytes, at, &l->word)) && l->own != 0 &&
+           l->word.fill == l->own)
+        at = l->word.at + SECRETS_WORD_BYTES;
+}
+
 /* New memory, from its byte `from` on, shows no secret but perhaps its own (fill; 0: it has none). */
 static void fresh_check(struct oracle *o, uintptr_t address, size_t size_bytes, size_t from,
                         uint32_t fill)
 {
-    struct secrets_word word;
     if (size_bytes <= from || address + size_bytes < address)
         return;
     made(o, ORACLE_FRESH);
-    struct look l = look_at(address + from, size_bytes - from);
-    while (look_next(&l)) {
-        bool found = secrets_find(l.bytes, l.got, 0, &word);
-        while (found && fill != 0 && word.fill == fill)
-            found = secrets_find(l.bytes, l.got, word.at + 8, &word);
-        if (!found)
-            continue;
+    struct fresh_look look = {.p = (const unsigned char *)address,
+                              .size_bytes =
+                                  size_bytes < PLACE_BYTES_MAX ? size_bytes : PLACE_BYTES_MAX,
+                              .from = from,
+                              .own = fill};
+    if (!memory_try(fresh_look, &look))
+        broken(o, "sizes", "the %zu new bytes at 0x%" PRIxPTR " cannot be read", size_bytes,
+               address);
+    else if (look.found)
         broken(o, "fresh",
                "%zu new bytes at 0x%" PRIxPTR
                " show word %u of secret %u, %zu bytes from their start",
-               size_bytes, address, word.word, word.fill, from + l.done - l.got + word.at);
-        return;
-    }
+               size_bytes, address, look.word.word, look.word.fill, look.word.at);
 }
 
-/* The first and last bytes of a live secret. */
+struct ends {
+    const struct place *place;
+    bool match;
+};
+
+static void ends_compare(void *arg)
+{
+    struct ends *ends = arg;
+    const struct place *p = ends->place;
+    const unsigned char *at = (const unsigned char *)p->address;
+    size_t head = p->known_bytes < ENDS_BYTES ? p->known_bytes : ENDS_BYTES;
+    size_t from = (p->known_bytes - head) & ~(size_t)(SECRETS_WORD_BYTES - 1);
+    ends->match = secrets_match(p->fill, 0, at, head) &&
+                  secrets_match(p->fill, from, at + from, p->known_bytes - from);
+}
+
+/* Are the first and last bytes of a live secret those planted? One without access is looked at when
+ * it has some again. */
 static bool ends_match(const struct place *p)
 {
-    unsigned char bytes[ENDS_BYTES];
-    size_t head = p->known_bytes < ENDS_BYTES ? p->known_bytes : ENDS_BYTES;
-    if (p->fill == 0 || head == 0)
+    struct ends ends = {.place = p};
+    if (p->fill == 0 || p->access == SECRET_ACCESS_NONE)
         return true;
-    if (memory_read(p->address, bytes, head) == head && !secrets_match(p->fill, 0, bytes, head))
-        return false;
-    if (p->known_bytes <= ENDS_BYTES)
-        return true;
-    size_t from = (p->known_bytes - ENDS_BYTES) & ~(size_t)7, tail = p->known_bytes - from;
-    tail = tail < ENDS_BYTES ? tail : ENDS_BYTES;
-    return memory_read(p->address + from, bytes, tail) != tail ||
-           secrets_match(p->fill, from, bytes, tail);
+    return memory_try(ends_compare, &ends) && ends.match;
 }
 
 /* Every live secret but the one just made is as it was. */
@@ -327,7 +357,8 @@ static void release_of(struct oracle *o, const struct place *p, uintptr_t start,
 /* Words of secrets that are nobody's, anywhere in what is given back. */
 static void release_search(struct oracle *o, uintptr_t start, size_t size_bytes)
 {
-    struct look l = look_at(start, size_bytes < RELEASE_BYTES_MAX ? size_bytes : RELEASE_BYTES_MAX);
+    struct look l;
+    look_begin(&l, start, size_bytes < RELEASE_BYTES_MAX ? size_bytes : RELEASE_BYTES_MAX);
     struct secrets_word word;
     while (look_next(&l)) {
         size_t from = 0;
@@ -457,6 +488,7 @@ static void after_close(struct oracle *o, const struct model_event *event)
         *p = (struct place){0};
     }
     o->crowd_count = 0;
+    o->locked_said = UINT64_MAX; /* there is nobody to ask */
     o->closed_well = event->outcome == MODEL_OK;
     if (o->cannot_release || event->outcome != MODEL_OK)
         return;
@@ -580,11 +612,25 @@ static void after_misuse(struct oracle *o, const struct model_operation *op,
     o->damaged = true;
 }
 
-/* The misuse was noticed: before anything was changed? */
+/* The misuse was noticed: before anything was changed? Called when the program is over, so memory is
+ * read through the kernel. */
 static void after_noticed_misuse(struct oracle *o)
 {
+    unsigned char bytes[ENDS_BYTES];
     made(o, ORACLE_MISUSE);
-    neighbours_check(o, MODEL_SLOTS);
+    for (unsigned i = 0; i < MODEL_SLOTS; i++) {
+        const struct place *p = &o->live[i];
+        uintptr_t unlocked = 0;
+        size_t head = p->known_bytes < ENDS_BYTES ? p->known_bytes : ENDS_BYTES;
+        if (p->address == 0)
+            continue;
+        if (memory_pages_unlocked(p->address, p->size_bytes, &unlocked) != 0 ||
+            (p->fill != 0 && memory_read(p->address, bytes, head) == head &&
+             !secrets_match(p->fill, 0, bytes, head)))
+            broken(o, o->operation->arg == MODEL_DOUBLE_FREE ? "double-free" : "bad-free",
+                   "s%u at 0x%" PRIxPTR " was changed before the misuse was noticed", i,
+                   p->address);
+    }
 }
 
 static void after_fork(struct oracle *o, const struct model_operation *op,
@@ -763,6 +809,18 @@ static void settle(struct oracle *o, const struct model_operation *op,
 
 /* ------------------------------------------------------------------------------ the host's side */
 
+struct planting {
+    uint32_t fill;
+    void *p;
+    size_t size_bytes;
+};
+
+static void plant(void *arg)
+{
+    const struct planting *planting = arg;
+    secrets_write(planting->fill, planting->p, planting->size_bytes);
+}
+
 static bool host_plant(void *arg, uint32_t fill, void *p, size_t size_bytes)
 {
     struct oracle *o = arg;
@@ -775,13 +833,8 @@ static bool host_plant(void *arg, uint32_t fill, void *p, size_t size_bytes)
             fresh_check(o, (uintptr_t)p, size_bytes, 0, 0);
         }
     }
-    /* The kernel says by EFAULT whether the memory is there: asked at both ends, it is cheap. */
-    unsigned char byte;
-    if (size_bytes > 0 && (memory_read((uintptr_t)p, &byte, 1) == 1) &&
-        memory_read((uintptr_t)p + size_bytes - 1, &byte, 1) != 1)
-        return false;
-    secrets_write(fill, p, size_bytes);
-    return true;
+    struct planting planting = {.fill = fill, .p = p, .size_bytes = size_bytes};
+    return memory_try(plant, &planting);
 }
 
 static bool host_matches(void *arg, uint32_t fill, const void *p, size_t size_bytes)
@@ -842,6 +895,7 @@ static void host_in_child(void *arg, uint32_t op_index)
 {
     struct oracle *o = arg;
     (void)op_index;
+    memory_forked();
     for (unsigned i = 0; i < MODEL_SLOTS; i++)
         if (o->live[i].address != 0 && place_left_whole(&o->live[i]).words != 0)
             atomic_store(&o->child->slot_seen, 1 + i);

@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * run.c: the target without an engine: runs each program of the files and folders that it is given, in one
- * process, and says what was seen broken.
- *
- *     strongroom-fuzz [--counts] FILE|FOLDER...
- *
- * On stderr one line of JSON per program that breaks a promise; with --counts, on stdout, how often each operation
- * came to each outcome, and each check of the oracle was made. Exit status: 0 nothing is broken, 1 something is, 2
- * it could not be looked at.
+ * run.c: the target without an engine: runs programs from files, and turns them into other forms. See `usage`.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -17,61 +10,79 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fuzz/admit.h"
 #include "fuzz/target.h"
+#include "model/emit.h"
 #include "model/program.h"
 
 #define FILE_BYTES_MAX ((size_t)1 << 20)
 
 static const char usage[] =
-    "usage: strongroom-fuzz [--counts] FILE|FOLDER...\n\n"
-    "Runs programs (bytes, or text that begins with `strongroom program`) on the subject at $STRONGROOM_SUBJECT.\n"
-    "$STRONGROOM_VARIANT names its variant; fuzz/README.md has the rest.\n"
+    "usage: strongroom-fuzz [--counts] FILE|FOLDER...   run programs, in one process\n"
+    "       strongroom-fuzz --print FILE                a program as text\n"
+    "       strongroom-fuzz --c FILE                    as a C program\n"
+    "       strongroom-fuzz --assemble FOLDER FILE...   as bytes, to FOLDER/NAME\n"
+    "       strongroom-fuzz --variants                  the variants of the subject\n"
+    "\n"
+    "A program is bytes, or text that begins with `strongroom program`. The subject is the shared object at\n"
+    "$STRONGROOM_SUBJECT, its variant $STRONGROOM_VARIANT; fuzz/README.md has the rest of the environment.\n"
+    "Each program that breaks a promise is one line on standard error, its end JSON. --counts says how often each\n"
+    "operation came to each outcome, and how often each check of the oracle was made.\n"
     "Exit status: 0 nothing is broken, 1 something is, 2 it could not be looked at.\n";
 
 static int status;
 
-static int failed(const char *path, const char *why)
+static bool complain(const char *path, const char *why)
 {
     (void)fprintf(stderr, "strongroom-fuzz: %s: %s\n", path, why);
-    return 2;
+    status = 2;
+    return false;
 }
 
-/* Text is assembled first. */
-static size_t assemble(const char *path, char *bytes, size_t count, uint8_t *out, size_t out_bytes)
+/* ---- files ---- */
+
+struct file {
+    size_t count;
+    uint8_t bytes[FILE_BYTES_MAX + 1];
+};
+
+/* Reads a program in either form; text is assembled. */
+static bool file_read(const char *path, struct file *file)
 {
     static struct model_program program;
     char error[160];
-    bytes[count] = '\0';
-    if (strncmp(bytes, "strongroom program", 18) != 0) {
-        memcpy(out, bytes, count);
-        return count;
-    }
-    if (!model_program_parse(&program, bytes, NULL, error, sizeof error)) {
-        status = failed(path, error);
-        return 0;
-    }
-    return model_program_encode(&program, out, out_bytes);
+    FILE *stream = fopen(path, "re");
+    if (stream == NULL)
+        return complain(path, strerror(errno));
+    file->count = fread(file->bytes, 1, FILE_BYTES_MAX, stream);
+    int failed = ferror(stream);
+    (void)fclose(stream);
+    if (failed != 0)
+        return complain(path, "cannot be read");
+    file->bytes[file->count] = '\0';
+    const char *text = (const char *)file->bytes;
+    if (strncmp(text, "strongroom program", strlen("strongroom program")) != 0)
+        return true;
+    if (!model_program_parse(&program, text, NULL, error, sizeof error))
+        return complain(path, error);
+    file->count = model_program_encode(&program, file->bytes, FILE_BYTES_MAX);
+    admit_grant_fork(file->bytes, file->count);
+    return true;
 }
+
+/* ---- running ---- */
 
 static void run_file(const char *path)
 {
-    static char bytes[FILE_BYTES_MAX + 1];
-    static uint8_t program[FILE_BYTES_MAX];
-    FILE *file = fopen(path, "re");
-    size_t count = file != NULL ? fread(bytes, 1, FILE_BYTES_MAX, file) : 0;
-    if (file == NULL || ferror(file) != 0) {
-        status = failed(path, strerror(errno));
-    } else {
-        size_t length = assemble(path, bytes, count, program, sizeof program);
-        const struct violation *violation = target_run(program, length);
-        if (violation != NULL) {
-            (void)fprintf(stderr, "%s: ", path);
-            target_print(violation);
-            status = status == 2 ? 2 : 1;
-        }
-    }
-    if (file != NULL)
-        (void)fclose(file);
+    static struct file file;
+    if (!file_read(path, &file))
+        return;
+    const struct violation *violation = target_run(file.bytes, file.count);
+    if (violation == NULL)
+        return;
+    (void)fprintf(stderr, "%s: ", path);
+    target_print(violation);
+    status = status == 2 ? 2 : 1;
 }
 
 static void run_path(const char *path)
@@ -113,23 +124,91 @@ static void print_counts(void)
         (void)printf("check %s %" PRIu64 "\n", oracle_check_names[check], counts->checks[check]);
 }
 
-int main(int argc, char **argv)
+static void run(char **paths, bool counts)
 {
-    int first = 1;
-    bool counts = argc > 1 && strcmp(argv[1], "--counts") == 0;
-    first += counts;
-    if (argc > 1 && strcmp(argv[1], "--help") == 0) {
-        (void)fputs(usage, stdout);
-        return 0;
-    }
-    if (first >= argc || argv[first][0] == '-') {
-        (void)fputs("strongroom-fuzz: which files? --help says more\n", stderr);
-        return 2;
-    }
     target_start();
-    for (int i = first; i < argc; i++)
-        run_path(argv[i]);
+    for (; *paths != NULL; paths++)
+        run_path(*paths);
     if (counts)
         print_counts();
+}
+
+/* ---- other forms ---- */
+
+static bool program_read(const char *path, struct model_program *program)
+{
+    static struct file file;
+    if (!file_read(path, &file))
+        return false;
+    model_program_decode(program, file.bytes, file.count);
+    return true;
+}
+
+static void print(const char *path)
+{
+    static struct model_program program;
+    static char text[FILE_BYTES_MAX];
+    if (program_read(path, &program) &&
+        model_program_print(&program, text, sizeof text) < sizeof text)
+        (void)fputs(text, stdout);
+}
+
+static void print_c(const char *path)
+{
+    static struct model_program program;
+    const char *subject = getenv("STRONGROOM_SUBJECT");
+    if (program_read(path, &program) && !model_emit_c(&program, subject == NULL ? "" : subject,
+                                                      getenv("STRONGROOM_VARIANT"), stdout))
+        (void)complain(path, "could not be written");
+}
+
+static void assemble(const char *folder, const char *path)
+{
+    static struct file file;
+    char to[4096];
+    const char *name = strrchr(path, '/') == NULL ? path : strrchr(path, '/') + 1;
+    if (!file_read(path, &file))
+        return;
+    (void)snprintf(to, sizeof to, "%s/%.*s", folder, (int)strcspn(name, "."), name);
+    FILE *stream = fopen(to, "we");
+    if (stream == NULL || fwrite(file.bytes, 1, file.count, stream) != file.count)
+        (void)complain(to, "could not be written");
+    if (stream != NULL && fclose(stream) != 0)
+        (void)complain(to, "could not be written");
+}
+
+static void print_variants(void)
+{
+    static struct model_subject subject;
+    char error[256];
+    const char *path = getenv("STRONGROOM_SUBJECT");
+    if (path == NULL)
+        (void)complain("STRONGROOM_SUBJECT", "is not set: the path of a subject's shared object");
+    else if (!model_subject_load(&subject, path, error, sizeof error))
+        (void)complain(path, error);
+    for (size_t i = 0; i < subject.count; i++)
+        (void)puts(subject.variants[i].name);
+}
+
+int main(int argc, char **argv)
+{
+    const char *first = argc > 1 ? argv[1] : "";
+    if (strcmp(first, "--help") == 0)
+        (void)fputs(usage, stdout);
+    else if (strcmp(first, "--variants") == 0 && argc == 2)
+        print_variants();
+    else if (strcmp(first, "--print") == 0 && argc == 3)
+        print(argv[2]);
+    else if (strcmp(first, "--c") == 0 && argc == 3)
+        print_c(argv[2]);
+    else if (strcmp(first, "--assemble") == 0 && argc > 3)
+        for (int i = 3; i < argc; i++)
+            assemble(argv[2], argv[i]);
+    else if (strcmp(first, "--counts") == 0 && argc > 2)
+        run(argv + 2, true);
+    else if (argc > 1 && first[0] != '-')
+        run(argv + 1, false);
+    else
+        (void)complain("arguments", "--help says which there are");
     return status;
 }

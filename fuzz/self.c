@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#include "model/machine.h"
 #include "model/raw.h"
 
 #ifndef MADV_PAGEOUT
@@ -14,34 +15,45 @@
 #endif
 #define PAGES_ASKED 64u /* at each end */
 
-/* A file of this process's own under /proc; a forked child opens its own. */
+/* A file of this process's own under /proc. */
 struct own_file {
     const char *path;
-    long process, file;
+    bool is_open;
+    long file;
 };
+static struct own_file memory = {.path = "/proc/self/mem"};
+static struct own_file status = {.path = "/proc/self/status"};
+
+void memory_forked(void)
+{
+    memory.is_open = status.is_open = false;
+}
 
 static bool own_open(struct own_file *own)
 {
-    long process = raw_call0(SYS_getpid);
-    if (own->process == process)
+    if (own->is_open)
         return !raw_failed(own->file);
-    own->process = process;
+    own->is_open = true;
     own->file = raw_call4(SYS_openat, AT_FDCWD, own->path, O_RDONLY | O_CLOEXEC, 0);
     return !raw_failed(own->file);
 }
 
 size_t memory_read(uintptr_t address, void *out, size_t size_bytes)
 {
-    static struct own_file memory = {.path = "/proc/self/mem"};
     if (!own_open(&memory))
         return 0;
     long got = raw_call4(SYS_pread64, memory.file, out, size_bytes, address);
     return raw_failed(got) ? 0 : (size_t)got;
 }
 
+bool memory_try(void (*access)(void *arg), void *arg)
+{
+    const struct machine *m = machine_current();
+    return m != NULL && m->frame != NULL && trap_probe(m->frame, access, arg);
+}
+
 uint64_t memory_locked_bytes(void)
 {
-    static struct own_file status = {.path = "/proc/self/status"};
     char text[4096] = "";
     if (!own_open(&status))
         return UINT64_MAX;

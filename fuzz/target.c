@@ -86,7 +86,7 @@ void target_start(void)
     oracle_end = target.host.end;
     target.host.end = count_end;
     target.counts.checks = oracle_counts(target.oracle);
-    model_keep_handlers(false);
+    model_keep_handlers(true);
 }
 
 /* ---------------------------------------------------------------------------------------- a run */
