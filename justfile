@@ -88,6 +88,46 @@ docs: build
     '{{ tools }}/promises' '{{ root }}/build/strongroom' >'{{ root }}/build/promises.md'
     cp '{{ root }}/build/promises.md' '{{ root }}/docs/promises.md'
 
+# Look for broken promises with libFuzzer: fuzz [SUBJECT|PATH.so] [SECONDS]
+[group('fuzz')]
+[no-cd]
+[no-exit-message]
+fuzz SUBJECT='ref-alloc' SECONDS='60': build
+    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' libfuzzer "$1" "$2"
+
+# The same with AFL++
+[group('fuzz')]
+[no-cd]
+[no-exit-message]
+fuzz-afl SUBJECT='ref-alloc' SECONDS='60': build
+    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' afl "$1" "$2"
+
+# From a crash to a small C program: triage FILE VARIANT [--keep NAME]
+[group('fuzz')]
+[no-cd]
+[no-exit-message]
+triage *ARGS: build
+    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' triage "$@"
+
+# Every committed input on the reference allocator, under both engines
+[group('fuzz')]
+[no-exit-message]
+corpus-check SUBJECT='ref-alloc': build
+    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' corpus-check "$1"
+
+# The committed corpus anew, from it and from what fuzzing left in the build
+[group('fuzz')]
+[no-exit-message]
+corpus-minimise SUBJECT='ref-alloc': build
+    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' corpus-minimise "$1"
+
+# The same, from these folders: corpus-merge FOLDER...
+[group('fuzz')]
+[no-cd]
+[no-exit-message]
+corpus-merge *FOLDERS: build
+    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' corpus-minimise ref-alloc "$@"
+
 # The reference allocator, its peers and the floors, in one run: bench [--rounds N] [--burst-ms N]
 [group('measure')]
 [no-exit-message]

@@ -398,7 +398,9 @@ static struct place place_of(const struct oracle *o, const struct model_operatio
     return (struct place){.address = (uintptr_t)event->address,
                           .size_bytes = (size_t)event->size_bytes,
                           .usable_bytes = (size_t)event->usable_bytes,
-                          .align_bytes = asked ? (size_t)1 << operation->arg : o->min_align,
+                          .align_bytes = asked && (size_t)1 << operation->arg > o->min_align
+                                             ? (size_t)1 << operation->arg
+                                             : o->min_align,
                           .access = SECRET_ACCESS_READ_WRITE};
 }
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define ODD 0x9e3779b1u         /* 2^32 / golden ratio */
+#define ODD 0x9e3779b1u        /* 2^32 / golden ratio */
 #define ODD_INVERSE 0xe8b2f51u /* ODD * ODD_INVERSE = 1 (mod 2^32) */
 
 static uint32_t scramble(uint32_t x)

@@ -200,8 +200,8 @@ static struct shadow_violation refusal_judge(const struct shadow *s,
 
 static size_t align_wanted(const struct shadow *s, const struct model_operation *operation)
 {
-    /* What was asked for is what is owed, also where that is less than usual: a guard can then be nearer. */
-    return operation->code == MODEL_ALLOC_ALIGNED ? (size_t)1 << operation->arg : s->min_align;
+    size_t asked = operation->code == MODEL_ALLOC_ALIGNED ? (size_t)1 << operation->arg : 1;
+    return asked > s->min_align ? asked : s->min_align;
 }
 
 static struct shadow_violation unwritable(const struct model_event *event)

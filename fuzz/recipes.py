@@ -1,0 +1,337 @@
+#!/usr/bin/python3
+"""What the recipes around fuzzing run: see `recipes.py --help`.
+
+Names of allocators come from the command line only: a subject is a shared object, or the name of one in the build, or
+of one of its variants. Where its sources are in the tree it is compiled for coverage too (fuzz/engines).
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+FUZZ = BUILD / "fuzz"
+CORPUS = ROOT / "corpus" / "allocator"
+PROGRAM = FUZZ / "strongroom-fuzz"
+FOLDERS = ("subjects", "controls", "defects")
+HEADER_BYTES = RECORD_BYTES = 8
+INPUT_BYTES_MAX = 776  # a header and 96 records: as many as the mutator makes
+MINIMISED_BYTES_MAX = 96 * 1024
+# The engines' own handlers would take signals that are the subject's to cause and ours to judge.
+ASAN_OPTIONS = "detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigill=0:handle_sigfpe=0:allocator_may_return_null=1"
+
+
+def die(text):
+    print(f"fuzz: {text}", file=sys.stderr)
+    sys.exit(2)
+
+
+# ---- subjects ----
+
+
+class Variant:
+    """One variant of a subject: where its shared object is, and what it is called."""
+
+    def __init__(self, path, name):
+        self.path = path
+        self.name = name
+
+    def engine_path(self, engine):
+        """The object compiled for an engine where its sources are here, else the one that was built."""
+        if self.path.parent.name == "subjects" and (ROOT / self.path.stem).is_dir():
+            made = FUZZ / f"{self.path.stem}.{engine}.so"
+            if made.exists():
+                return made
+        return self.path
+
+    def environment(self, engine=None, **more):
+        path = self.engine_path(engine) if engine else self.path
+        return {**os.environ, "STRONGROOM_SUBJECT": str(path), "STRONGROOM_VARIANT": self.name, "ASAN_OPTIONS": ASAN_OPTIONS, **more}
+
+
+def variants_of(path):
+    done = subprocess.run([PROGRAM, "--variants"], env={**os.environ, "STRONGROOM_SUBJECT": str(path)}, capture_output=True, text=True)
+    return [Variant(path, name) for name in done.stdout.split()]
+
+
+def built_variants(folders=FOLDERS):
+    return [variant for folder in folders for path in sorted((BUILD / folder).glob("*.so")) for variant in variants_of(path)]
+
+
+def find_variants(subject):
+    """The variants that a name or path stands for; never none."""
+    if "/" in subject or subject.endswith(".so"):
+        found = variants_of(pathlib.Path(subject).resolve())
+    else:
+        paths = [BUILD / folder / f"{subject}.so" for folder in FOLDERS]
+        found = [variant for path in paths if path.exists() for variant in variants_of(path)]
+        found = found or [variant for variant in built_variants() if variant.name == subject]
+    return found or die(f"{subject}: is no shared object of a subject, and none in the build has that name")
+
+
+def build_engine(engine, variants):
+    """Makes the engine's program, and the subjects that can be compiled for it."""
+    stems = {variant.path.stem for variant in variants if (ROOT / variant.path.stem).is_dir()}
+    done = subprocess.run([ROOT / "fuzz" / "engines", BUILD, engine, *(f"subject:{stem}" for stem in sorted(stems))])
+    if done.returncode != 0:
+        sys.exit(2)
+
+
+def inputs(folder):
+    """All that is committed, as bytes, in folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = sorted(path for path in CORPUS.rglob("*.txt"))
+    subprocess.run([PROGRAM, "--assemble", folder, *texts], check=True)
+    for path in sorted((CORPUS / "minimised").iterdir()):
+        if path.suffix != ".txt" and not path.name.startswith("."):
+            shutil.copy(path, folder)
+    return folder
+
+
+# ---- engines ----
+
+
+def run_libfuzzer(variant, seconds, seed=None, work=None, quiet=False):
+    """Runs it; returns the input that broke something, or None, and what it printed last."""
+    work = work or FUZZ / "work" / variant.name / "libfuzzer"
+    (work / "corpus").mkdir(parents=True, exist_ok=True)
+    command = [FUZZ / "libfuzzer", f"-max_total_time={seconds}", f"-max_len={INPUT_BYTES_MAX}", "-timeout=20", "-rss_limit_mb=4096"]
+    command += [f"-artifact_prefix={work}/", "-print_final_stats=1", work / "corpus", inputs(FUZZ / "seeds")]
+    if seed is not None:
+        command.insert(1, f"-seed={seed}")
+    done = subprocess.run(command, env=variant.environment("libfuzzer"), capture_output=True, text=True, errors="replace")
+    lines = done.stderr.splitlines()
+    for line in lines:
+        if not quiet and ("DONE" in line or line.startswith(("{", "stat::", "SUMMARY"))):
+            print(f"  {line}")
+    for line in lines:
+        if "Test unit written to " in line:
+            return pathlib.Path(line.split("written to ", 1)[1]), done.stderr
+    if done.returncode != 0:
+        die(f"libFuzzer ended with status {done.returncode}: {lines[-1] if lines else 'it said nothing'}")
+    return None, done.stderr
+
+
+def run_afl(variant, seconds, seed=None, work=None, quiet=False, until_crash=False):
+    """The same for AFL++; what it printed is its fuzzer_stats."""
+    work = work or FUZZ / "work" / variant.name / "afl"
+    work.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "AFL_SKIP_CPUFREQ": "1", "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES": "1", "AFL_NO_AFFINITY": "1", "AFL_NO_UI": "1",
+        "AFL_AUTORESUME": "1", "AFL_CUSTOM_MUTATOR_LIBRARY": str(FUZZ / "mutator.so"), "AFL_FAST_CAL": "1",
+    }
+    if until_crash:
+        settings["AFL_BENCH_UNTIL_CRASH"] = "1"
+    command = ["afl-fuzz", "-V", str(seconds), "-m", "none", "-t", "2000", "-i", inputs(FUZZ / "seeds"), "-o", work]
+    command += ["-s", str(seed)] if seed is not None else ["-c", FUZZ / "afl-cmplog"]
+    done = subprocess.run([*command, "--", FUZZ / "afl"], env=variant.environment("afl", **settings), capture_output=True, text=True, errors="replace")
+    stats = work / "default" / "fuzzer_stats"
+    crashes = sorted((work / "default" / "crashes").glob("id:*")) if stats.exists() else []
+    if not crashes and "in the seed" not in done.stdout and not stats.exists():
+        die(f"AFL++ could not start: {done.stdout[-600:]}")
+    text = stats.read_text() if stats.exists() else ""
+    for line in text.splitlines():
+        if not quiet and line.split()[0] in ("execs_done", "execs_per_sec", "stability", "edges_found", "saved_crashes"):
+            print(f"  {line}")
+    return (crashes[0] if crashes else None), text
+
+
+def fuzz(options):
+    engine = "libfuzzer" if options.command == "libfuzzer" else "afl"
+    variants = find_variants(options.subject)
+    build_engine(engine, variants)
+    seconds = max(1, options.seconds // len(variants))
+    status = 0
+    for variant in variants:
+        print(f"{variant.name}: {seconds} s of {'libFuzzer' if engine == 'libfuzzer' else 'AFL++'}", flush=True)
+        found, _ = (run_libfuzzer if engine == "libfuzzer" else run_afl)(variant, seconds)
+        if found:
+            print(f"  broken: {found}\n  $ just triage {found} {variant.name}")
+            status = 1
+    return status
+
+
+# ---- triage ----
+
+
+def judge(variant, path):
+    """What a program breaks on a variant: a dict; None: nothing. Programs may fork."""
+    done = subprocess.run([PROGRAM, path], env=variant.environment(STRONGROOM_FORK="always"), capture_output=True, text=True, errors="replace", timeout=60)
+    for line in done.stderr.splitlines():
+        if '{"promise"' in line:
+            return json.loads(line[line.index("{") :])
+    if done.returncode < 0:
+        return {"promise": "crash", "operation": 0, "text": f"the process was killed by signal {-done.returncode}"}
+    if done.returncode == 2:
+        die(done.stderr.strip())
+    return None
+
+
+def records_of(path, folder):
+    subprocess.run([PROGRAM, "--assemble", folder, path], check=True)
+    (made,) = folder.iterdir()
+    data = made.read_bytes()
+    made.unlink()
+    start = HEADER_BYTES if data[:3] == b"SRP" else 0
+    return [data[i : i + RECORD_BYTES] for i in range(start, len(data) - RECORD_BYTES + 1, RECORD_BYTES)]
+
+
+def minimise(records, breaks):
+    """Takes out as many records as can go, in ever smaller stretches, while breaks() says yes."""
+    step = max(1, len(records) // 2)
+    while step:
+        at = 0
+        while at < len(records):
+            fewer = records[:at] + records[at + step :]
+            if breaks(fewer):
+                records = fewer
+            else:
+                at += step
+        step //= 2
+    return records
+
+
+def triage(options):
+    (variant, *others) = find_variants(options.subject)
+    if others:
+        die(f"{options.subject} has several variants: name one of {', '.join(v.name for v in [variant, *others])}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        candidate = folder.parent / f"{folder.name}.program"
+        try:
+            return triage_in(options, variant, folder, candidate)
+        finally:
+            candidate.unlink(missing_ok=True)
+
+
+def triage_in(options, variant, folder, candidate):
+    records = records_of(options.file, folder)
+
+    def seen(some):
+        candidate.write_bytes(b"SRP\x01\0\0\0\0" + b"".join(some))
+        return judge(variant, candidate)
+
+    first = seen(records)
+    if first is None:
+        print(f"{options.file}: {variant.name} breaks nothing with it")
+        return 0
+    records = minimise(records, lambda some: (seen(some) or {}).get("promise") == first["promise"])
+    violation = seen(records)
+    text = subprocess.run([PROGRAM, "--print", candidate], capture_output=True, text=True, check=True).stdout
+    print(f"{variant.name} breaks {violation['promise']}: {violation['text']}\n\n{text}")
+    path = pathlib.Path(f"{options.file}.c")
+    code = subprocess.run([PROGRAM, "--c", candidate], env=variant.environment(), capture_output=True, text=True, check=True).stdout
+    path.write_text(code)
+    print(f"as C: {path}\n\nthe same program on others:")
+    for other in built_variants(("controls", "subjects")):
+        if other.name != variant.name:
+            result = judge(other, candidate)
+            print(f"  {other.name:20} {'breaks nothing' if result is None else result['promise'] + ': ' + result['text']}")
+    if options.keep:
+        kept = CORPUS / "regressions" / f"{options.keep}.txt"
+        head, _, rest = text.partition("\n")
+        kept.write_text(f"{head}\n# Broke {violation['promise']} of {variant.name}.\n{rest}")
+        print(f"\nkept: {kept.relative_to(ROOT)}")
+    return 1
+
+
+# ---- corpus ----
+
+
+def merge(folders, subject):
+    """The smallest set of inputs from folders that covers what all of them do, within the budget of bytes."""
+    variants = find_variants(subject)
+    build_engine("libfuzzer", variants)
+    best = {}
+    for variant in variants:
+        with tempfile.TemporaryDirectory(dir=FUZZ) as name:
+            command = [FUZZ / "libfuzzer", "-merge=1", f"-max_len={INPUT_BYTES_MAX}", name, *folders]
+            done = subprocess.run(command, env=variant.environment("libfuzzer"), capture_output=True, text=True, errors="replace")
+            if done.returncode != 0:
+                die(f"libFuzzer could not merge: {done.stderr.splitlines()[-1]}")
+            for path in pathlib.Path(name).iterdir():
+                data = path.read_bytes()
+                best[hashlib.sha1(data).hexdigest()[:16]] = data
+    small = sorted(best.items(), key=lambda item: (len(item[1]), item[0]))
+    kept, total = {}, 0
+    for name, data in small:
+        if total + len(data) <= MINIMISED_BYTES_MAX:
+            kept[name] = data
+            total += len(data)
+    return kept, len(best)
+
+
+def corpus_minimise(options):
+    folders = [inputs(FUZZ / "seeds"), *map(pathlib.Path, options.folders)]
+    if not options.folders:
+        folders += sorted(FUZZ.glob("work/*/libfuzzer/corpus")) + sorted(FUZZ.glob("work/*/afl/*/queue"))
+    kept, of = merge(folders, options.subject)
+    target = CORPUS / "minimised"
+    for path in target.iterdir():
+        if not path.name.startswith("."):
+            path.unlink()
+    for name, data in kept.items():
+        (target / name).write_bytes(data)
+    print(f"{len(kept)} of {of} inputs kept, {sum(map(len, kept.values()))} bytes, in {target.relative_to(ROOT)}")
+    return 0
+
+
+def corpus_check(options):
+    """Every committed input on every variant, under both engines."""
+    variants = find_variants(options.subject)
+    failures = runs = 0
+    with tempfile.TemporaryDirectory(dir=FUZZ) as name:
+        files = sorted(inputs(pathlib.Path(name)).iterdir())
+        for engine in ("libfuzzer", "afl"):
+            build_engine(engine, variants)
+            for variant in variants:
+                if engine == "libfuzzer":
+                    jobs = [([FUZZ / "libfuzzer", *files], None)]
+                else:
+                    jobs = [([FUZZ / "afl"], path) for path in files]
+                for command, path in jobs:
+                    stdin = path.open("rb") if path else subprocess.DEVNULL
+                    done = subprocess.run(command, stdin=stdin, env=variant.environment(engine), capture_output=True, text=True, errors="replace")
+                    runs += 1 if path else len(files)
+                    if done.returncode != 0:
+                        failures += 1
+                        lines = [line for line in done.stderr.splitlines() if line.startswith(("{", "Running"))]
+                        print(f"{variant.name} under {engine}: {path or ''} {lines[-2:]}")
+    print(f"{len(files)} inputs, {runs} runs, {failures} failed")
+    return 1 if failures else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, about in (("libfuzzer", "fuzz with libFuzzer and AddressSanitizer"), ("afl", "fuzz with AFL++")):
+        engine = commands.add_parser(name, help=about, description=about)
+        engine.add_argument("subject", help="a name, or the path of a shared object")
+        engine.add_argument("seconds", nargs="?", type=int, default=60, help="in all, over its variants")
+        engine.set_defaults(run=fuzz)
+    one = commands.add_parser("triage", help="from a crash to a small C program")
+    one.add_argument("file")
+    one.add_argument("subject", help="the variant that it breaks")
+    one.add_argument("--keep", metavar="NAME", help="add the small program to the regressions")
+    one.set_defaults(run=triage)
+    small = commands.add_parser("corpus-minimise", help="make the committed corpus anew, from it and what was found")
+    small.add_argument("subject")
+    small.add_argument("folders", nargs="*", help="where inputs are; none: what fuzzing left in the build")
+    small.set_defaults(run=corpus_minimise)
+    check = commands.add_parser("corpus-check", help="every committed input on every variant, under both engines")
+    check.add_argument("subject")
+    check.set_defaults(run=corpus_check)
+    options = parser.parse_args()
+    return options.run(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
