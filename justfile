@@ -163,6 +163,12 @@ elsewhere *TARGETS:
 suite-targets *ARGS: build
     exec /usr/bin/python3 '{{ root }}/suite/tests/measure' --first ref-alloc,libsodium,openssl,malloc-mlock "$@" -- ref-alloc libsodium
 
+# Fuzzing against its bars: hours in full (--seeds N, --every N for less); goes on where it was killed
+[group('nightly')]
+[no-exit-message]
+fuzz-targets *ARGS: build
+    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' targets --rate-variant ref-alloc-packed "$@" -- ref-alloc
+
 # Judge again and again, and say every verdict that changed: repeat [--repeats N] [--busy]
 [group('nightly')]
 [no-exit-message]

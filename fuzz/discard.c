@@ -159,7 +159,8 @@ static size_t holes_of_image(const unsigned char *image, size_t size_bytes, ElfW
         return 0;
     for (size_t i = 0; i < head->e_shnum && count < holes_max; i++) {
         const char *name = (const char *)image + names->sh_offset + sections[i].sh_name;
-        if (sections[i].sh_name < names->sh_size && strncmp(name, "__sancov_", 9) == 0)
+        if (sections[i].sh_name < names->sh_size &&
+            (strncmp(name, "__sancov_", 9) == 0 || strncmp(name, "__llvm_prf_", 11) == 0))
             holes[count++] = (struct range){base + sections[i].sh_addr,
                                             base + sections[i].sh_addr + sections[i].sh_size};
     }

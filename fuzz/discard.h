@@ -8,7 +8,7 @@
  *     mappings that it made since                       unmapped
  *
  * What it had from malloc is lost: some hundred bytes for each discarded context. Counters that an
- * instrumented object keeps in its data (sections named __sancov_...) stay as they are.
+ * instrumented object keeps in its data (sections named __sancov_..., __llvm_prf_...) stay as they are.
  */
 #ifndef FUZZ_DISCARD_H
 #define FUZZ_DISCARD_H

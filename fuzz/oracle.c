@@ -63,7 +63,8 @@ struct oracle {
     uint32_t op_index, smashed; /* 1 + slot of the smash that its free has to notice */
     uint64_t smash_beyond_bytes;
     uint64_t locked_before, locked_said;
-    bool smash_before, faulted, limited, refused, damaged, died, closed_well, cannot_release;
+    bool smash_before, faulted, limited, refused, damaged, died, closed_well, cannot_release,
+        cannot_open;
     uint32_t opens;
     struct model_size open_size;
 };
@@ -298,6 +299,8 @@ static void neighbours_check(struct oracle *o, unsigned except)
 static void dead_check(struct oracle *o, const struct place *p, const char *promise_id,
                        enum oracle_check check)
 {
+    if (o->cannot_open) /* what cannot be made writable cannot be wiped: it may stay, locked, until then */
+        return;
     struct left left = place_left_whole(p);
     made(o, check);
     if (left.words != 0)
@@ -306,6 +309,15 @@ static void dead_check(struct oracle *o, const struct place *p, const char *prom
     else if (o->claims->made[CLAIM_ALL_ZERO] && left.nonzero != 0 && check == ORACLE_FREED_PLACE)
         broken(o, "all-zero", "%zu of the %zu bytes at 0x%" PRIxPTR " are not zero", left.nonzero,
                left.readable, p->address);
+}
+
+/* Later: others may rightly have moved in, with other words. */
+static void peek_check(struct oracle *o, const struct place *p)
+{
+    struct left left = place_left_whole(p);
+    if (left.words != 0)
+        broken(o, "zero-on-free", "%zu words of freed secret %u came back at 0x%" PRIxPTR,
+               left.words, p->fill, p->address);
 }
 
 /* The tail that a shrunk secret gave up in place. */
@@ -409,6 +421,13 @@ static bool overlaps(const struct place *a, const struct place *b)
     return a->address < b->address + b->size_bytes && b->address < a->address + a->size_bytes;
 }
 
+/* Then what was freed may have to be used again at once. */
+static bool is_short_of_room(const struct oracle *o)
+{
+    return o->refused || o->crowd_count > 0 ||
+           (o->locked_said != UINT64_MAX && o->locked_said > ADMIT_LIMIT_BYTES / 4);
+}
+
 static void after_alloc(struct oracle *o, const struct model_operation *op,
                         const struct model_event *event)
 {
@@ -417,8 +436,8 @@ static void after_alloc(struct oracle *o, const struct model_operation *op,
     snprintf(who, sizeof who, "s%u", op->slot);
     locks_check(o, new.address, new.size_bytes, who);
     fresh_check(o, new.address, new.usable_bytes, 0, 0);
-    if (o->claims->made[CLAIM_USE_AFTER_FREE] && !o->limited && !o->faulted && !o->refused &&
-        o->last_freed.address != 0 && overlaps(&new, &o->last_freed))
+    if (o->claims->made[CLAIM_USE_AFTER_FREE] && !o->limited && !o->faulted &&
+        !is_short_of_room(o) && o->last_freed.address != 0 && overlaps(&new, &o->last_freed))
         broken(o, "use-after-free",
                "the next %zu bytes lie at 0x%" PRIxPTR ", where %zu were freed just before",
                new.size_bytes, new.address, o->last_freed.size_bytes);
@@ -437,6 +456,8 @@ static void after_free(struct oracle *o, const struct model_operation *op)
     }
     if (!o->damaged)
         dead_check(o, p, "zero-on-free", ORACLE_FREED_PLACE);
+    if (o->cannot_open)
+        p->fill = 0; /* when it is wiped is not for us to say */
     o->freed[op->slot] = *p;
     o->last_freed = *p;
     *p = (struct place){0};
@@ -608,10 +629,14 @@ static void after_misuse(struct oracle *o, const struct model_operation *op,
                          const struct model_event *event)
 {
     const char *promise = op->arg == MODEL_DOUBLE_FREE ? "double-free" : "bad-free";
+    const struct place *p = &o->live[op->slot];
+    bool inside = event->old_address - p->address < p->size_bytes;
+    o->damaged = true;
+    if (op->arg == MODEL_INTERIOR_FREE && !inside) /* it may be where another one begins */
+        return;
     made(o, ORACLE_MISUSE);
     broken(o, promise, "free(0x%" PRIx64 ", %" PRIu64 ") was not noticed", event->old_address,
            event->old_size_bytes);
-    o->damaged = true;
 }
 
 /* The misuse was noticed: before anything was changed? Called when the program is over, so memory is
@@ -755,10 +780,14 @@ static void after_done(struct oracle *o, const struct model_operation *op,
         o->cannot_release = o->cannot_release || op->arg == MODEL_CALL_MUNLOCK ||
                             op->arg == MODEL_CALL_MUNMAP || op->arg == MODEL_CALL_MADVISE ||
                             op->arg == MODEL_CALL_MPROTECT;
+        o->cannot_open = o->cannot_open || op->arg == MODEL_CALL_MPROTECT;
+        break;
+    case MODEL_HEAL:
+        o->cannot_open = false;
         break;
     case MODEL_PEEK:
         if (o->live[op->slot].address == 0 && !o->damaged)
-            dead_check(o, &o->freed[op->slot], "zero-on-free", ORACLE_FREED_PLACE);
+            peek_check(o, &o->freed[op->slot]);
         break;
     default:
         break;
