@@ -424,7 +424,8 @@ static bool overlaps(const struct place *a, const struct place *b)
 /* Then what was freed may have to be used again at once. */
 static bool is_short_of_room(const struct oracle *o)
 {
-    return o->refused || o->crowd_count > 0 ||
+    bool has_budget = o->open_size.kind != MODEL_SIZE_RAW || o->open_size.value != 0;
+    return o->refused || o->crowd_count > 0 || has_budget ||
            (o->locked_said != UINT64_MAX && o->locked_said > ADMIT_LIMIT_BYTES / 4);
 }
 
