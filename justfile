@@ -143,7 +143,7 @@ targets:
 
 # All of the below that ends by itself: an hour or two. Each goes on where it was killed, or is short
 [group('nightly')]
-nightly: test test-nightly elsewhere suite-targets bench targets
+nightly: test test-nightly elsewhere suite-targets bench fuzz-nightly targets
 
 # Tests that take minutes or need a container engine
 [group('nightly')]
@@ -168,6 +168,10 @@ suite-targets *ARGS: build
 [no-exit-message]
 fuzz-targets *ARGS: build
     exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' targets --rate-variant ref-alloc-packed "$@" -- ref-alloc
+
+[private]
+[no-exit-message]
+fuzz-nightly: (fuzz-targets "--seeds" "2" "--every" "4" "--seconds" "20")
 
 # Judge again and again, and say every verdict that changed: repeat [--repeats N] [--busy]
 [group('nightly')]

@@ -17,7 +17,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BUILD = ROOT / "build"
+BUILD = pathlib.Path(os.environ.get("STRONGROOM_FUZZ_BUILD", ROOT / "build"))  # tests have one per compiler
 FUZZ = BUILD / "fuzz"
 CORPUS = ROOT / "corpus" / "allocator"
 PROGRAM = FUZZ / "strongroom-fuzz"
@@ -283,11 +283,28 @@ def merge(folders, subject):
     return kept, len(best)
 
 
+def broken_by(inputs_by_name, variants):
+    """The names of inputs with which a variant breaks something: those belong to `triage`, not here."""
+    broken = set()
+    with tempfile.TemporaryDirectory(dir=FUZZ) as name:
+        for key, data in inputs_by_name.items():
+            (pathlib.Path(name) / key).write_bytes(data)
+        for variant in variants:
+            done = subprocess.run([PROGRAM, name], env=variant.environment(), capture_output=True, text=True, errors="replace")
+            for line in done.stderr.splitlines():
+                if '{"promise"' in line:
+                    broken.add(pathlib.Path(line.split(": {", 1)[0]).name)
+    return sorted(broken)
+
+
 def corpus_minimise(options):
     folders = [inputs(FUZZ / "seeds"), *map(pathlib.Path, options.folders)]
     if not options.folders:
         folders += sorted(FUZZ.glob("work/*/libfuzzer/corpus")) + sorted(FUZZ.glob("work/*/afl/*/queue"))
     kept, of = merge(folders, options.subject)
+    for name in broken_by(kept, find_variants(options.subject)):
+        print(f"left out, for it breaks something: {name}")
+        del kept[name]
     target = CORPUS / "minimised"
     for path in target.iterdir():
         if not path.name.startswith("."):
