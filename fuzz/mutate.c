@@ -94,7 +94,7 @@ static struct model_operation some_operation(uint64_t *r)
         op.size.value = some_fault(r);
     } else if (op.code == MODEL_TOUCH || op.code == MODEL_SMASH || op.code == MODEL_MISUSE) {
         op.size = some_distance(r);
-    } else if (op.code == MODEL_CROWD && below(r, 2) == 0) {
+    } else if (op.code == MODEL_CROWD && below(r, 4) == 0) {
         op.arg = MODEL_CROWD_FULL;
     } else if (op.code == MODEL_OPEN && below(r, 4) != 0) {
         op.size = (struct model_size){0};

@@ -59,6 +59,7 @@ struct oracle {
     struct place last_freed; /* by the last call but looks; else none */
     uint32_t crowd_first_fill;
     size_t crowd_count;
+    uintptr_t crowd_page; /* the last one that was seen to be locked, in this operation */
     const struct model_operation *operation;
     uint32_t op_index, smashed; /* 1 + slot of the smash that its free has to notice */
     uint64_t smash_beyond_bytes;
@@ -841,6 +842,16 @@ static void settle(struct oracle *o, const struct model_operation *op,
 
 /* ------------------------------------------------------------------------------ the host's side */
 
+/* Hundreds may lie on one page, which need not be asked for again in one operation. */
+static void crowd_locks_check(struct oracle *o, uintptr_t address, size_t size_bytes)
+{
+    uintptr_t page = address & ~(uintptr_t)(o->page_bytes - 1);
+    bool on_one = size_bytes > 0 && address + size_bytes - 1 < page + o->page_bytes;
+    if (!on_one || page != o->crowd_page)
+        locks_check(o, address, size_bytes, "one of a crowd");
+    o->crowd_page = on_one ? page : 0;
+}
+
 struct planting {
     uint32_t fill;
     void *p;
@@ -861,7 +872,7 @@ static bool host_plant(void *arg, uint32_t fill, void *p, size_t size_bytes)
             o->crowd_first_fill = fill;
         o->crowd_count++;
         if (!o->off) {
-            locks_check(o, (uintptr_t)p, size_bytes, "one of a crowd");
+            crowd_locks_check(o, (uintptr_t)p, size_bytes);
             fresh_check(o, (uintptr_t)p, size_bytes, 0, 0);
         }
     }
@@ -882,6 +893,7 @@ static void host_begin(void *arg, uint32_t op_index, const struct model_operatio
     (void)so_far;
     o->operation = operation;
     o->op_index = op_index;
+    o->crowd_page = 0;
     if (operation->code == MODEL_FORK)
         atomic_store(&o->child->slot_seen, 0);
     if (operation->code == MODEL_CLOSE && !o->off)

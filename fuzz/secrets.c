@@ -60,14 +60,30 @@ static bool is_word(uint64_t value)
     return (uint32_t)(value >> 32) == check((uint32_t)value);
 }
 
+/* Most memory that is searched is wiped: how many bytes from p on are zero, in steps of 64. */
+static size_t zeros(const unsigned char *p, size_t size_bytes)
+{
+    size_t at = 0;
+    for (; at + 64 <= size_bytes; at += 64) {
+        uint64_t words[8];
+        memcpy(words, p + at, sizeof words);
+        if ((words[0] | words[1] | words[2] | words[3] | words[4] | words[5] | words[6] |
+             words[7]) != 0)
+            break;
+    }
+    return at;
+}
+
 bool secrets_find(const void *p, size_t size_bytes, size_t from, struct secrets_word *found)
 {
     const unsigned char *bytes = p;
     for (size_t at = from; at + SECRETS_WORD_BYTES <= size_bytes; at++) {
         uint64_t value;
         memcpy(&value, bytes + at, sizeof value);
-        if (value == 0) { /* the common case; no word begins with more than four zeros */
-            at += SECRETS_WORD_BYTES / 2 - 1;
+        if (value == 0) { /* no word begins with more than four zeros */
+            size_t zero_bytes = zeros(bytes + at, size_bytes - at);
+            at += (zero_bytes > SECRETS_WORD_BYTES ? zero_bytes : SECRETS_WORD_BYTES) -
+                  SECRETS_WORD_BYTES / 2 - 1;
             continue;
         }
         if (!is_word(value))
