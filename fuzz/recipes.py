@@ -393,6 +393,7 @@ def lines_covered(subject):
         command = ["clang", "-std=c17", "-D_GNU_SOURCE", "-g", "-O1", "-fPIC", "-shared", "-fprofile-instr-generate", "-fcoverage-mapping", "-I."]
         subprocess.run([*command, *sources, "-o", made, "-lpthread"], cwd=ROOT, check=True)
         files = inputs(folder / "inputs")
+        os.environ["LLVM_PROFILE_FILE"] = str(folder / "listing.profraw")  # it would else lie where we stand
         for variant in variants_of(made):
             environment = variant.environment(LLVM_PROFILE_FILE=str(folder / f"{variant.name}.profraw"), STRONGROOM_FORK="always")
             subprocess.run([PROGRAM, files], env=environment, capture_output=True)
@@ -425,7 +426,7 @@ class Kept:
     def get(self, key, measure):
         if key not in self.values:
             self.values[key] = measure()
-            print(f"{key}: {self.values[key]}", flush=True)
+            print(f"{key}: {str(self.values[key])[:100]}", flush=True)
             self.path.write_text(json.dumps(self.values, indent=1))
         return self.values[key]
 
