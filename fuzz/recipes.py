@@ -90,7 +90,7 @@ def inputs(folder):
     folder.mkdir(parents=True, exist_ok=True)
     texts = sorted(path for path in CORPUS.rglob("*.txt"))
     subprocess.run([PROGRAM, "--assemble", folder, *texts], check=True)
-    for path in sorted((CORPUS / "minimised").iterdir()):
+    for path in sorted((CORPUS / "minimised").glob("*")):
         if path.suffix != ".txt" and not path.name.startswith("."):
             shutil.copy(path, folder)
     return folder
@@ -251,6 +251,7 @@ def triage_in(options, variant, folder, candidate):
             print(f"  {other.name:20} {'breaks nothing' if result is None else result['promise'] + ': ' + result['text']}")
     if options.keep:
         kept = CORPUS / "regressions" / f"{options.keep}.txt"
+        kept.parent.mkdir(exist_ok=True)
         head, _, rest = text.partition("\n")
         kept.write_text(f"{head}\n# Broke {violation['promise']} of {variant.name}.\n{rest}")
         print(f"\nkept: {kept.relative_to(ROOT)}")
@@ -306,6 +307,7 @@ def corpus_minimise(options):
         print(f"left out, for it breaks something: {name}")
         del kept[name]
     target = CORPUS / "minimised"
+    target.mkdir(exist_ok=True)
     for path in target.iterdir():
         if not path.name.startswith("."):
             path.unlink()
