@@ -268,7 +268,7 @@ def merge(folders, subject):
     best = {}
     for variant in variants:
         with tempfile.TemporaryDirectory(dir=FUZZ) as name:
-            command = [FUZZ / "libfuzzer", "-merge=1", f"-max_len={INPUT_BYTES_MAX}", name, *folders]
+            command = [FUZZ / "libfuzzer", "-merge=1", "-use_counters=0", f"-max_len={INPUT_BYTES_MAX}", name, *folders]
             done = subprocess.run(command, env=variant.environment("libfuzzer", ASAN_OPTIONS=ASAN_OPTIONS), capture_output=True, text=True, errors="replace")
             if done.returncode != 0:
                 die(f"libFuzzer could not merge: {done.stderr.splitlines()[-1]}")
