@@ -128,12 +128,25 @@ corpus-minimise SUBJECT='ref-alloc': build
 corpus-merge *FOLDERS: build
     exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' corpus-minimise ref-alloc "$@"
 
+# Judge every allocator found here, measure what a secret costs with each, and write docs/comparison.md: [RESULT.json]
+[group('measure')]
+[no-exit-message]
+comparison *RESULT: build
+    ninja -C '{{ root }}/build' --quiet subjects/probe/cost >&2
+    exec '{{ tools }}/comparison' '{{ root }}/build' '{{ root }}/docs/comparison.md' "$@"
+
 # The reference allocator, its peers and the floors, in one run: bench [--rounds N] [--burst-ms N]
 [group('measure')]
 [no-exit-message]
 bench *ARGS: build
     ninja -C '{{ root }}/build' --quiet bench/bench >&2
     '{{ root }}/bench/run' '{{ root }}/build' "$@"
+
+# Branches of the reference allocator that its own tests take, and why the others can't be
+[group('measure')]
+[no-exit-message]
+coverage:
+    exec '{{ root }}/ref-alloc/tests/coverage' '{{ root }}/build/coverage' '{{ root }}/build/targets/ref-alloc-coverage.json'
 
 # What was measured against a bar (build/targets/*.json), as one table
 [group('measure')]
@@ -172,6 +185,24 @@ fuzz-targets *ARGS: build
 [private]
 [no-exit-message]
 fuzz-nightly: (fuzz-targets "--seeds" "2" "--every" "4" "--seconds" "20")
+
+# Who catches which known-bad allocator, and who cries wolf: kill-matrix [--from RESULT.json]
+[group('nightly')]
+[no-exit-message]
+kill-matrix *ARGS: build
+    exec /usr/bin/python3 '{{ tools }}/kill-matrix' "$@"
+
+# Mutants of the reference allocator, and who kills them; goes on where it was: mutants [--count N] [--seed N]
+[group('nightly')]
+[no-exit-message]
+mutants *ARGS: build
+    exec nice -n 10 /usr/bin/python3 '{{ tools }}/mutants' "$@"
+
+# Judge the good subjects a hundred times; goes on where it was: false-alarms [--runs N]
+[group('nightly')]
+[no-exit-message]
+false-alarms *ARGS: build
+    exec nice -n 10 /usr/bin/python3 '{{ tools }}/false-alarms' "$@"
 
 # Judge again and again, and say every verdict that changed: repeat [--repeats N] [--busy]
 [group('nightly')]

@@ -93,7 +93,9 @@ struct secret_alloc {
     size_t (*usable)(void *context, const void *secret);
     /* Set the access to a live secret to an enum secret_access. Returns 0 or an errno value. */
     int (*protect)(void *context, void *secret, int access);
-    /* How many bytes it believes to hold locked just now, spares and bookkeeping included. */
+    /* How many bytes it believes to hold locked just now, spares and bookkeeping included. It is held
+     * against what the kernel says after each call, so leave it NULL if a thread of your own locks or
+     * unlocks between calls. */
     size_t (*locked_bytes)(void *context);
 };
 

@@ -827,32 +827,44 @@ static void do_crowd_free(char order)
 static struct {
     size_t n, rounds;
     atomic_size_t handed_out, whole, locked;
-    atomic_uint fills;
+    atomic_uint fills, begun;
+    struct secret places[8][8], post_places[4];
+    struct secret *_Atomic posts[4]; /* by which one thread's secrets come to another */
 } storm;
+
+static void storm_free(struct secret *s)
+{
+    size_t same = 0, pages, locked = locked_pages(s, &pages);
+    while (same < s->n && s->p[same] == secret_byte(s->fill, same))
+        same++;
+    atomic_fetch_add(&storm.whole, same == s->n);
+    atomic_fetch_add(&storm.locked, locked == pages);
+    subject.free(context, s->p, s->n);
+    s->p = NULL;
+}
 
 static void *storm_thread(void *unused)
 {
-    struct secret ring[8] = {{0}};
+    struct secret *ring[8], *own = storm.places[atomic_fetch_add(&storm.begun, 1)];
+    for (size_t i = 0; i < 8; i++)
+        ring[i] = &own[i];
     uint32_t random = (uint32_t)(uintptr_t)&ring >> 4 | 1;
     (void)unused;
     for (size_t i = 0; i < storm.rounds + 8; i++) {
         random ^= random << 13;
         random ^= random >> 17;
         random ^= random << 5;
-        struct secret *s = &ring[i < storm.rounds ? random % 8 : i - storm.rounds];
+        struct secret **place = &ring[i < storm.rounds ? random % 8 : i - storm.rounds],
+                      *s = *place;
+        if (i < storm.rounds && (random >> 16) % 4 == 0)
+            *place = s = atomic_exchange(&storm.posts[(random >> 8) % 4], s);
         if (s->p == NULL && i < storm.rounds && (s->p = subject.alloc(context, storm.n)) != NULL) {
             s->n = storm.n;
             s->fill = atomic_fetch_add(&storm.fills, 1) + 1;
             plant(s->fill, s->p, s->n);
             atomic_fetch_add(&storm.handed_out, 1);
         } else if (s->p != NULL) {
-            size_t same = 0, pages, locked = locked_pages(s, &pages);
-            while (same < s->n && s->p[same] == secret_byte(s->fill, same))
-                same++;
-            atomic_fetch_add(&storm.whole, same == s->n);
-            atomic_fetch_add(&storm.locked, locked == pages);
-            subject.free(context, s->p, s->n);
-            s->p = NULL;
+            storm_free(s);
         }
     }
     return NULL;
@@ -868,10 +880,18 @@ static void do_storm(size_t n, size_t rounds, unsigned threads)
     storm.rounds = rounds;
     storm.handed_out = storm.whole = storm.locked = 0;
     storm.fills = fills;
+    storm.begun = 0;
+    memset(storm.places, 0, sizeof storm.places);
+    memset(storm.post_places, 0, sizeof storm.post_places);
+    for (size_t i = 0; i < 4; i++)
+        storm.posts[i] = &storm.post_places[i];
     while (count < threads && pthread_create(&started[count], NULL, storm_thread, NULL) == 0)
         count++;
     for (unsigned i = 0; i < count; i++)
         pthread_join(started[i], NULL);
+    for (size_t i = 0; i < 4; i++)
+        if (storm.posts[i]->p != NULL)
+            storm_free(storm.posts[i]);
     fills = storm.fills;
     say("      of %zu, %zu were whole and %zu locked when they were freed\n", storm.handed_out,
         storm.whole, storm.locked);

@@ -5,6 +5,9 @@
  *     each thread   | . | A | . | B | . | . | C | . |    RING places
  *                         ^ a round takes one: empty: alloc, plant, remember a sum of the bytes
  *                                              full:  is it locked, is the sum the same? free
+ *     post          | B | . | D | . |            POSTS places, common to all
+ *                         ^ before that, one place in four is exchanged for one of these: what one
+ *                           thread allocated another frees
  *
  * Only a sum of a secret is kept, never a byte of it. What a thread may not do, crash or be ended by
  * the subject, it leaves to the first thread: that one has the landing place.
@@ -19,7 +22,14 @@
 #include "raw.h"
 
 #define RING 8u
+#define POSTS 4u
 #define STACK_BYTES ((size_t)256 << 10)
+
+struct held {
+    unsigned char *p;
+    uint64_t sum;
+    bool locked;
+};
 
 struct storm {
     struct machine *machine;
@@ -30,12 +40,9 @@ struct storm {
     _Atomic uint32_t fills;
     _Atomic int32_t error; /* of the first refusal */
     _Atomic uint64_t handed_out, whole, locked, bad_address;
-};
-
-struct held {
-    unsigned char *p;
-    uint64_t sum;
-    bool locked;
+    _Atomic uint32_t begun; /* threads */
+    struct held places[MODEL_STORM_THREADS_MAX][RING], post_places[POSTS];
+    struct held *_Atomic posts[POSTS];
 };
 
 static _Thread_local struct storm *storm_here;
@@ -93,22 +100,36 @@ static void give(struct storm *storm, struct held *held)
 
 static void rounds_run(struct storm *storm)
 {
-    struct held ring[RING] = {{0}};
+    struct held *ring[RING], *own = storm->places[atomic_fetch_add(&storm->begun, 1)];
+    for (size_t i = 0; i < RING; i++)
+        ring[i] = &own[i];
     uint32_t random = (uint32_t)(uintptr_t)&ring >> 4 | 1; /* any order will do */
     bool going = true;
     for (size_t round = 0; going && round < storm->rounds; round++) {
         random ^= random << 13; /* xorshift32 (Marsaglia 2003) */
         random ^= random >> 17;
         random ^= random << 5;
-        struct held *held = &ring[random % RING];
+        struct held **place = &ring[random % RING], *held = *place;
+        if ((random >> 16) % 4 == 0)
+            *place = held = atomic_exchange(&storm->posts[(random >> 8) % POSTS], held);
         if (held->p != NULL)
             give(storm, held);
         else
             going = take(storm, held) || atomic_load(&storm->bad_address) == 0;
     }
     for (size_t i = 0; i < RING; i++)
-        if (ring[i].p != NULL)
-            give(storm, &ring[i]);
+        if (ring[i]->p != NULL)
+            give(storm, ring[i]);
+}
+
+/* What is still in the post when the threads have ended: the first one frees it. */
+static void posts_empty(struct storm *storm)
+{
+    for (size_t i = 0; i < POSTS; i++) {
+        struct held *held = atomic_load(&storm->posts[i]);
+        if (held->p != NULL)
+            give(storm, held);
+    }
 }
 
 static void wake_first(struct storm *storm)
@@ -198,6 +219,8 @@ void machine_storm(struct machine *m)
                            .locks_known = machine_pageout_known(),
                            .running = wanted,
                            .fills = m->fills};
+    for (size_t i = 0; i < POSTS; i++)
+        atomic_store(&storm.posts[i], &storm.post_places[i]);
     unsigned started = threads_start(&storm, threads, wanted);
     atomic_fetch_sub(&storm.running, wanted - started);
     await_all(&storm);
@@ -205,6 +228,7 @@ void machine_storm(struct machine *m)
         trap_fall();
     for (unsigned i = 0; i < started; i++)
         pthread_join(threads[i], NULL);
+    posts_empty(&storm);
     events_fill(m, &storm);
     if (started < wanted)
         machine_skipped(m);

@@ -7,6 +7,7 @@
 #include "annotate.h"
 #include "canary.h"
 #include "os.h"
+#include "span.h"
 #include "wipe.h"
 
 /* A secret in its span, as four borders:  data ..canary.. start ..secret.. end ..canary.. limit */

@@ -11,6 +11,8 @@
 #include "annotate.h"
 #include "guarded.h"
 #include "os.h"
+#include "process.h"
+#include "span.h"
 #include "wipe.h"
 
 #define DEFAULT_QUARANTINE_SPANS 8
@@ -33,13 +35,13 @@ static void adopt(struct ref_alloc_heap *heap)
         metadata_adopt(&heap->metadata);
         pool_adopt(&heap->pool);
         packed_adopt(&heap->packed);
+        process_add(heap);
         atomic_store(&heap->forked->era, ERA_OWN);
     }
     while (atomic_load(&heap->forked->era) != ERA_OWN)
         os_yield();
 }
 
-/* The heap to work on. NULL and errno. */
 static inline struct ref_alloc_heap *enter(struct ref_alloc_heap *heap)
 {
     if (heap == NULL && (heap = ref_alloc_default_heap()) == NULL)
@@ -50,14 +52,31 @@ static inline struct ref_alloc_heap *enter(struct ref_alloc_heap *heap)
     return heap;
 }
 
+struct ref_alloc_heap *heap_enter(struct ref_alloc_heap *heap)
+{
+    return enter(heap);
+}
+
 /* ---- fatal ---- */
+
+static bool wipe_secrets(struct ref_alloc_heap *heap)
+{
+    pool_wipe_all(&heap->pool);
+    return false; /* on to the next */
+}
+
+/* Of every heap: a process that ends here leaves no secret to who looks at what is left of it. */
+static _Noreturn void wipe_and_abort(void)
+{
+    process_visit(NULL, wipe_secrets);
+    abort();
+}
 
 static _Noreturn void fatal(struct ref_alloc_heap *heap, const char *message)
 {
     if (heap->config.fatal != NULL)
         heap->config.fatal(heap->config.fatal_arg, message);
-    pool_wipe_all(&heap->pool);
-    abort();
+    wipe_and_abort();
 }
 
 static inline void fatal_if(struct ref_alloc_heap *heap, const char *message)
@@ -123,7 +142,7 @@ static bool open_parts(struct ref_alloc_heap *heap)
 {
     struct pool_policy policy = policy_of(heap);
     packed_open(&heap->packed, heap->page_bytes, heap->config.without_canary);
-    if (!quota_prepare() || !open_forked(heap))
+    if (!process_prepare() || !open_forked(heap))
         return false;
     if (!os_random(&heap->canary_key, sizeof(heap->canary_key)))
         return false;
@@ -169,6 +188,7 @@ bool ref_alloc_open(const struct ref_alloc_config *config, struct ref_alloc_heap
         errno = saved;
         return false;
     }
+    process_add(heap);
     *heap_out = heap;
     return true;
 }
@@ -179,8 +199,13 @@ bool ref_alloc_close(struct ref_alloc_heap *heap)
     if (heap == NULL && (heap = present) == NULL)
         return true;
     enter(heap);
+    process_remove(heap); /* first: from here on nobody else gives back its spans */
     heap->wiped = heap->wiped || pool_wipe_all(&heap->pool);
-    if (!heap->wiped || !pool_close(&heap->pool))
+    if (!heap->wiped) {
+        process_add(heap);
+        return false;
+    }
+    if (!pool_close(&heap->pool))
         return false;
     if (heap == present)
         atomic_store(&default_heap, NULL);
@@ -205,12 +230,24 @@ struct ref_alloc_heap *ref_alloc_default_heap(void)
 
 /* ---- allocate ---- */
 
+static bool give_back_idle(struct ref_alloc_heap *heap)
+{
+    packed_surrender_empty(heap);
+    return pool_give_back_oldest(&heap->pool);
+}
+
+/* What idles in other heaps is of no use where this one's own budget stands in the way. */
+static bool others_give_back(struct ref_alloc_heap *heap, size_t pages)
+{
+    return pool_is_within_budget(&heap->pool, pages) && process_visit(heap, give_back_idle);
+}
+
 bool heap_acquire_span(struct ref_alloc_heap *heap, size_t pages, bool quarantined,
                        struct span **span)
 {
     while (!pool_acquire(&heap->pool, pages, quarantined, span)) {
         int saved = errno;
-        bool again = packed_surrender_empty(heap);
+        bool again = packed_surrender_empty(heap) || others_give_back(heap, pages);
         errno = saved;
         if (!again)
             return false;
@@ -255,6 +292,8 @@ void *ref_alloc_aligned(struct ref_alloc_heap *heap, size_t align_bytes, size_t 
         errno = EINVAL;
         return NULL;
     }
+    if (align_bytes < REF_ALLOC_DEFAULT_ALIGN_BYTES)
+        align_bytes = REF_ALLOC_DEFAULT_ALIGN_BYTES;
     return allocate(heap, align_bytes, size_bytes);
 }
 
@@ -272,7 +311,7 @@ void ref_alloc_free(struct ref_alloc_heap *heap, void *secret)
         return;
     __builtin_prefetch(secret, 1); /* fetched while we find out what it is */
     if ((heap = enter(heap)) == NULL)
-        abort();
+        wipe_and_abort();
     struct span *span = span_of(heap, secret);
     if (__builtin_expect(pool_is_inherited(&heap->pool, span), 0))
         return;
@@ -386,7 +425,7 @@ void *ref_alloc_resize(struct ref_alloc_heap *heap, void *secret, size_t new_siz
                                          : resize_guarded(heap, span, secret, new_size_bytes);
 }
 
-/* ---- statistics and invariants ---- */
+/* ---- statistics ---- */
 
 bool ref_alloc_statistics(struct ref_alloc_heap *heap, struct ref_alloc_statistics *statistics)
 {
@@ -400,37 +439,4 @@ bool ref_alloc_statistics(struct ref_alloc_heap *heap, struct ref_alloc_statisti
     statistics->locked_high_water_bytes = atomic_load(&forked->quota.high_water_bytes);
     statistics->failed_locks = atomic_load(&forked->quota.failed_locks);
     return true;
-}
-
-struct census {
-    size_t live_secrets, live_bytes;
-};
-
-static bool validate_live(const struct ref_alloc_heap *heap, const struct span *span,
-                          struct census *census)
-{
-    if (span_state(span) != SPAN_LIVE)
-        return true;
-    census->live_secrets++;
-    census->live_bytes += span->size_bytes;
-    return span->access == OS_NONE || guarded_check_canary(heap, span) == NULL;
-}
-
-static bool validate_guarded(const struct ref_alloc_heap *heap)
-{
-    struct census census = {0, 0};
-    for (struct chunk *chunk = atomic_load(&heap->pool.chunks); chunk != NULL; chunk = chunk->next)
-        for (size_t i = 0;
-             chunk->generation == heap->pool.generation && i < chunk->layout.span_count; i++)
-            if (!validate_live(heap, &chunk->spans[i], &census))
-                return false;
-    return census.live_secrets == atomic_load(&heap->forked->guarded_secrets) &&
-           census.live_bytes == atomic_load(&heap->forked->guarded_bytes);
-}
-
-bool ref_alloc_validate(struct ref_alloc_heap *heap)
-{
-    heap = enter(heap);
-    return heap != NULL && pool_validate(&heap->pool) && validate_guarded(heap) &&
-           packed_validate(heap);
 }

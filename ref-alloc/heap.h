@@ -1,9 +1,9 @@
 /*
  * heap.h - what one heap consists of, and what its two placements need to know of it.
  *
- *     ref_alloc.h --> heap.c --> guarded.c --+--> pool.c --> os.c
- *                         \----> packed.c ---+      \---> quota.c, directory.c, metadata.c
- *                                  layout.c: where things lie, for all of them
+ *     ref_alloc.h --> heap.c --> guarded.c --+--> pool.c --> span.c --> os.c
+ *                      |  \----> packed.c ---+      \---> quota.c, directory.c, metadata.c
+ *                      \---> process.c: the other heaps       layout.c: where things lie, for all of them
  *
  * Functions that may find misuse return the message for `fatal`, or NULL if all is well. They hold no lock when
  * they return, so that a handler may longjmp over them.
@@ -23,6 +23,8 @@ struct forked {
     struct quota quota;
     _Atomic size_t guarded_secrets;
     _Atomic size_t guarded_bytes;
+    struct ref_alloc_heap *older, *newer; /* in the list of process.c */
+    bool listed;
 };
 
 struct ref_alloc_heap {
@@ -36,7 +38,13 @@ struct ref_alloc_heap {
     struct packed packed;
 };
 
-/* A span for either placement. Gives back what rests and what is empty before it says no. false and errno. */
+/* The heap to work on: for NULL the default heap, and in a forked child made the child's own. NULL and errno. */
+struct ref_alloc_heap *heap_enter(struct ref_alloc_heap *heap);
+
+/*
+ * A span for either placement. What rests and what is empty is given back before it says no, in this heap and then
+ * in all others of the process. false and errno.
+ */
 bool heap_acquire_span(struct ref_alloc_heap *heap, size_t pages, bool quarantined,
                        struct span **span);
 

@@ -89,6 +89,21 @@ bool os_map_secret_at(unsigned char *address, size_t size_bytes)
     return mapped;
 }
 
+/*
+ * The kernel answers EFAULT where a touch of our own would end in SIGBUS. MADV_POPULATE_WRITE would be one call for
+ * all pages, but is refused on such memory (EINVAL, seen on Linux 6.18), so it is getrandom that writes.
+ */
+bool os_populate(unsigned char *address, size_t size_bytes, size_t page_bytes)
+{
+    for (size_t i = 0; i < size_bytes; i += page_bytes) {
+        if (!os_random(address + i, 1)) {
+            errno = ENOMEM;
+            return false;
+        }
+    }
+    return true;
+}
+
 bool os_unmap(unsigned char *address, size_t size_bytes)
 {
     return syscall(SYS_munmap, address, size_bytes) == 0;

@@ -25,6 +25,8 @@ bool os_reserve_at(unsigned char *address, size_t size_bytes);
 /* memfd_secret(2) pages, read-write, in place of what is mapped at `address`. Locked by their nature. */
 bool os_map_secret_at(unsigned char *address, size_t size_bytes);
 bool os_has_secret_memory(void);
+/* Has the kernel write something to each page. false and ENOMEM where there is no memory for one. */
+bool os_populate(unsigned char *address, size_t size_bytes, size_t page_bytes);
 bool os_unmap(unsigned char *address, size_t size_bytes);
 
 bool os_protect(unsigned char *address, size_t size_bytes, enum os_access access);

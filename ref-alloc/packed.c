@@ -5,96 +5,11 @@
 #include <string.h>
 
 #include "annotate.h"
-#include "canary.h"
 #include "heap.h"
 #include "os.h"
 #include "queue.h"
+#include "slab.h"
 #include "wipe.h"
-
-#define WORD_BITS 64U
-
-static inline size_t words_for(uint32_t slot_count)
-{
-    return (slot_count + WORD_BITS - 1) / WORD_BITS;
-}
-
-/* ---- one slab: the lock of its shard is held ---- */
-
-static void mark_free(struct slab *slab, uint32_t index)
-{
-    slab->free_words[index / WORD_BITS] |= UINT64_C(1) << index % WORD_BITS;
-    slab->summary |= UINT64_C(1) << index / WORD_BITS;
-    slab->free_count++;
-}
-
-static void mark_used(struct slab *slab, uint32_t index)
-{
-    uint64_t *word = &slab->free_words[index / WORD_BITS];
-    *word &= ~(UINT64_C(1) << index % WORD_BITS);
-    if (*word == 0)
-        slab->summary &= ~(UINT64_C(1) << index / WORD_BITS);
-    slab->free_count--;
-}
-
-/* The first free slot at or after the cursor, else the first of all. There is one. */
-static uint32_t next_free(const struct slab *slab)
-{
-    uint32_t word = slab->cursor / WORD_BITS;
-    uint64_t bits = slab->free_words[word] & (~UINT64_C(0) << slab->cursor % WORD_BITS);
-    if (bits == 0) {
-        uint64_t later = slab->summary & ((~UINT64_C(0) << word) << 1);
-        word = (uint32_t)__builtin_ctzll(later != 0 ? later : slab->summary);
-        bits = slab->free_words[word];
-    }
-    return word * WORD_BITS + (uint32_t)__builtin_ctzll(bits);
-}
-
-static inline const struct layout_slots *layout_of(const struct ref_alloc_heap *heap,
-                                                   const struct span *span)
-{
-    return &heap->packed.slots[span->slab.slot_class];
-}
-
-/* false: the address is not where a slot starts. */
-static inline bool slot_at(const struct ref_alloc_heap *heap, const struct span *span,
-                           const void *address, uint32_t *index)
-{
-    const struct layout_slots *layout = layout_of(heap, span);
-    uintptr_t offset = (uintptr_t)address - (uintptr_t)span->data;
-    *index = layout_divide((uint32_t)offset, layout->reciprocal);
-    return *index < layout->slot_count && *index * layout->slot_bytes == offset;
-}
-
-static inline bool slot_canary_intact(const struct ref_alloc_heap *heap, const struct span *span,
-                                      uint32_t index)
-{
-    size_t slot_bytes = layout_of(heap, span)->slot_bytes;
-    unsigned char *start = span->data + index * slot_bytes;
-    if (heap->packed.canary_bytes == 0)
-        return true;
-    ANNOTATE_OPEN(start, slot_bytes);
-    return canary_intact(start + span->slab.slots[index].size_bytes, start + slot_bytes,
-                         canary_word(heap->canary_key, start));
-}
-
-static inline void surround(const struct ref_alloc_heap *heap, unsigned char *start,
-                            size_t size_bytes, size_t slot_bytes)
-{
-    if (heap->packed.canary_bytes != 0)
-        canary_fill(start + size_bytes, start + slot_bytes, canary_word(heap->canary_key, start));
-    ANNOTATE_SECRET(start, size_bytes);
-    ANNOTATE_CLOSED(start + size_bytes, slot_bytes - size_bytes);
-}
-
-static bool is_zero(const unsigned char *start, size_t size_bytes)
-{
-    uint64_t sum = 0, word;
-    for (; size_bytes >= sizeof(word); start += sizeof(word), size_bytes -= sizeof(word)) {
-        memcpy(&word, start, sizeof(word));
-        sum |= word;
-    }
-    return sum == 0; /* slots are multiples of 16 */
-}
 
 /* ---- the lists of a class: the lock of the shard is held ---- */
 
@@ -139,8 +54,8 @@ static inline struct taken take_slot(struct packed *packed, struct packed_shard 
                                      bool was_empty)
 {
     struct slab *slab = &span->slab;
-    uint32_t index = next_free(slab);
-    mark_used(slab, index);
+    uint32_t index = slab_next_free(slab);
+    slab_mark_used(slab, index);
     slab->cursor =
         index + 1 < packed->slots[request->slot_class].slot_count ? (uint16_t)(index + 1) : 0;
     slab->slots[index] = (struct slot){
@@ -184,7 +99,7 @@ static bool make_tables(struct ref_alloc_heap *heap, struct span *span, uint32_t
     struct slab *slab = &span->slab;
     if (slab->capacity >= slot_count)
         return true;
-    size_t words = words_for(slot_count);
+    size_t words = slab_words(slot_count);
     size_t words_bytes = words <= SLAB_FEW_WORDS ? 0 : words * sizeof(uint64_t);
     unsigned char *piece =
         metadata_take(&heap->metadata, words_bytes + slot_count * sizeof(struct slot));
@@ -215,9 +130,9 @@ static struct span *make_slab(struct ref_alloc_heap *heap, unsigned shard, unsig
     slab->free_count = 0;
     slab->summary = 0;
     memset(slab->slots, 0, slot_count * sizeof(struct slot));
-    memset(slab->free_words, 0, words_for(slot_count) * sizeof(uint64_t));
+    memset(slab->free_words, 0, slab_words(slot_count) * sizeof(uint64_t));
     for (uint32_t index = 0; index < slot_count; index++)
-        mark_free(slab, index);
+        slab_mark_free(slab, index);
     ANNOTATE_CLOSED(span->data, span_bytes(span));
     span_set_state(span, SPAN_SLAB);
     return span;
@@ -249,11 +164,11 @@ static const char *return_slot(struct ref_alloc_heap *heap, struct span *span, u
 static const char *reject_written(struct ref_alloc_heap *heap, struct taken taken)
 {
     struct span *span = taken.span;
-    size_t slot_bytes = layout_of(heap, span)->slot_bytes;
+    size_t slot_bytes = slab_layout(heap, span)->slot_bytes;
     unsigned char *start = span->data + taken.index * slot_bytes;
     lock_take(&heap->packed.shards[span->slab.shard].lock);
     wipe_bytes(start, slot_bytes);
-    surround(heap, start, span->slab.slots[taken.index].size_bytes, slot_bytes);
+    slot_surround(heap, start, span->slab.slots[taken.index].size_bytes, slot_bytes);
     return_slot(heap, span, taken.index);
     return REF_ALLOC_FATAL_WRITE_AFTER_FREE;
 }
@@ -271,11 +186,11 @@ void *packed_allocate(struct ref_alloc_heap *heap, const struct packed_request *
     size_t slot_bytes = heap->packed.slots[request->slot_class].slot_bytes;
     unsigned char *start = taken.span->data + taken.index * slot_bytes;
     ANNOTATE_OPEN(start, slot_bytes);
-    if (__builtin_expect(!is_zero(start, slot_bytes), 0)) {
+    if (__builtin_expect(!slot_is_zero(start, slot_bytes), 0)) {
         *message = reject_written(heap, taken);
         return NULL;
     }
-    surround(heap, start, request->size_bytes, slot_bytes);
+    slot_surround(heap, start, request->size_bytes, slot_bytes);
     return start;
 }
 
@@ -294,7 +209,7 @@ static inline const char *lock_slot(struct ref_alloc_heap *heap, struct span *sp
     struct lock *lock = &heap->packed.shards[shard_index].lock;
     lock_take(lock);
     if (span_state(span) != SPAN_SLAB || span->slab.shard != shard_index ||
-        !slot_at(heap, span, secret, index))
+        !slab_slot_at(heap, span, secret, index))
         message = REF_ALLOC_FATAL_BAD_POINTER;
     else if (!span->slab.slots[*index].live)
         message = REF_ALLOC_FATAL_DOUBLE_FREE;
@@ -322,7 +237,7 @@ static void give_up_slab(struct ref_alloc_heap *heap, struct span *span)
 /* Gives the lock as well. */
 static const char *return_slot(struct ref_alloc_heap *heap, struct span *span, uint32_t index)
 {
-    const struct layout_slots *layout = layout_of(heap, span);
+    const struct layout_slots *layout = slab_layout(heap, span);
     struct packed_shard *shard = &heap->packed.shards[span->slab.shard];
     struct slot *slot = &span->slab.slots[index];
     unsigned char *start = span->data + (size_t)index * layout->slot_bytes;
@@ -333,7 +248,7 @@ static const char *return_slot(struct ref_alloc_heap *heap, struct span *span, u
     shard->live_secrets--;
     shard->live_bytes -= slot->size_bytes;
     slot->live = 0;
-    mark_free(&span->slab, index);
+    slab_mark_free(&span->slab, index);
     bool surplus =
         list_after_give(&shard->classes[span->slab.slot_class], span, layout->slot_count);
     if (surplus)
@@ -368,14 +283,14 @@ static bool resize_in_slot(struct ref_alloc_heap *heap, struct span *span, uint3
                            size_t new_size_bytes)
 {
     struct slot *slot = &span->slab.slots[index];
-    size_t slot_bytes = layout_of(heap, span)->slot_bytes, old_size_bytes = slot->size_bytes;
+    size_t slot_bytes = slab_layout(heap, span)->slot_bytes, old_size_bytes = slot->size_bytes;
     unsigned char *start = span->data + index * slot_bytes;
     if (new_size_bytes > slot_bytes || slot_bytes - new_size_bytes < heap->packed.canary_bytes)
         return false;
     size_t kept_bytes = old_size_bytes < new_size_bytes ? old_size_bytes : new_size_bytes;
     ANNOTATE_OPEN(start, slot_bytes);
     wipe_bytes(start + kept_bytes, slot_bytes - kept_bytes);
-    surround(heap, start, new_size_bytes, slot_bytes);
+    slot_surround(heap, start, new_size_bytes, slot_bytes);
     heap->packed.shards[span->slab.shard].live_bytes += new_size_bytes - old_size_bytes;
     slot->size_bytes = (uint16_t)new_size_bytes;
     return true;
@@ -446,82 +361,4 @@ void packed_count(struct ref_alloc_heap *heap, size_t *live_secrets, size_t *liv
         *live_bytes += shard->live_bytes;
         lock_give(&shard->lock);
     }
-}
-
-struct census {
-    size_t live_secrets[PACKED_SHARDS];
-    size_t live_bytes[PACKED_SHARDS];
-};
-
-static bool validate_free_slot(unsigned char *start, size_t slot_bytes)
-{
-    ANNOTATE_OPEN(start, slot_bytes);
-    bool zero = is_zero(start, slot_bytes);
-    ANNOTATE_CLOSED(start, slot_bytes);
-    return zero;
-}
-
-static bool validate_slot(const struct ref_alloc_heap *heap, const struct span *span,
-                          uint32_t index, struct census *census)
-{
-    const struct slab *slab = &span->slab;
-    const struct slot *slot = &slab->slots[index];
-    size_t slot_bytes = layout_of(heap, span)->slot_bytes;
-    unsigned char *start = span->data + index * slot_bytes;
-    bool is_free = slab->free_words[index / WORD_BITS] >> index % WORD_BITS & 1;
-    if (is_free == (slot->live != 0))
-        return false;
-    if (is_free)
-        return validate_free_slot(start, slot_bytes);
-    census->live_secrets[slab->shard]++;
-    census->live_bytes[slab->shard] += slot->size_bytes;
-    bool intact = slot_canary_intact(heap, span, index);
-    ANNOTATE_CLOSED(start + slot->size_bytes, slot_bytes - slot->size_bytes);
-    return intact;
-}
-
-static bool is_queued(const struct span_queue *queue, const struct span *span)
-{
-    for (const struct span *other = queue->oldest; other != NULL; other = other->younger)
-        if (other == span)
-            return true;
-    return false;
-}
-
-static bool validate_slab(struct ref_alloc_heap *heap, const struct span *span,
-                          struct census *census)
-{
-    const struct slab *slab = &span->slab;
-    const struct packed_class *list = &heap->packed.shards[slab->shard].classes[slab->slot_class];
-    uint32_t free_count = 0, slot_count = layout_of(heap, span)->slot_count;
-    for (uint32_t index = 0; index < slot_count; index++) {
-        if (!validate_slot(heap, span, index, census))
-            return false;
-        free_count += slab->slots[index].live == 0;
-    }
-    for (size_t word = 0; word < words_for(slot_count); word++)
-        if ((slab->free_words[word] != 0) != (slab->summary >> word & 1))
-            return false;
-    bool empty = free_count == slot_count, partial = free_count != 0 && !empty;
-    return free_count == slab->free_count && empty == (list->empty == span) &&
-           partial == is_queued(&list->partial, span);
-}
-
-bool packed_validate(struct ref_alloc_heap *heap)
-{
-    struct census census = {0};
-    for (struct chunk *chunk = atomic_load(&heap->pool.chunks); chunk != NULL;
-         chunk = chunk->next) {
-        if (chunk->generation != heap->pool.generation)
-            continue;
-        for (size_t i = 0; i < chunk->layout.span_count; i++)
-            if (span_state(&chunk->spans[i]) == SPAN_SLAB &&
-                !validate_slab(heap, &chunk->spans[i], &census))
-                return false;
-    }
-    for (size_t i = 0; i < PACKED_SHARDS; i++)
-        if (census.live_secrets[i] != heap->packed.shards[i].live_secrets ||
-            census.live_bytes[i] != heap->packed.shards[i].live_bytes)
-            return false;
-    return true;
 }

@@ -100,7 +100,6 @@ const char *packed_resize(struct ref_alloc_heap *heap, struct span *span, void *
 /* Gives an empty slab back to the pool. false: there is none. */
 bool packed_surrender_empty(struct ref_alloc_heap *heap);
 void packed_count(struct ref_alloc_heap *heap, size_t *live_secrets, size_t *live_bytes);
-bool packed_validate(struct ref_alloc_heap *heap);
 
 #pragma GCC visibility pop
 

@@ -6,6 +6,7 @@
 #include "annotate.h"
 #include "os.h"
 #include "queue.h"
+#include "span.h"
 #include "wipe.h"
 
 /* ---- queues ---- */
@@ -64,81 +65,6 @@ static struct span_queue *blank_queue(struct pool *pool, const struct span *span
     return &pool->lists.blank[queue_index(span->chunk->layout.span_pages)];
 }
 
-/* ---- what the kernel is told about one span ---- */
-
-bool span_protect(struct span *span, uint8_t access)
-{
-    bool done = os_protect(span->data, span_bytes(span), (enum os_access)access);
-    span->access = done ? access : SPAN_ACCESS_UNKNOWN;
-    return done;
-}
-
-/* Linux copies neither flag to a mapping that replaces another, so this is repeated for such. */
-static bool advise(const struct pool *pool, unsigned char *address, size_t size_bytes)
-{
-    bool absent = pool->policy.absent_in_child;
-    return (pool->policy.allow_core_dump || os_exclude_from_dump(address, size_bytes)) &&
-           (absent ? os_absent_on_fork(address, size_bytes) : os_wipe_on_fork(address, size_bytes));
-}
-
-/*
- * First accessible, then locked: mlock over an inaccessible page fails and is charged all the same
- * (mm/mlock.c counts before it populates).
- */
-static bool build_from_reserve(const struct pool *pool, struct span *span)
-{
-    if (!span_protect(span, OS_READ_WRITE))
-        return false;
-    if (os_lock(span->data, span_bytes(span)))
-        return true;
-    atomic_fetch_add(&pool->quota->failed_locks, 1);
-    return false;
-}
-
-/*
- * memfd_secret pages are locked and kept out of core files by their nature (mm/secretmem.c), and refuse
- * MADV_WIPEONFORK. Each is touched here, because a page that can't be had is a SIGBUS at the first touch: better
- * now than in the midst of the caller's work.
- */
-static bool build_from_secret_memory(struct span *span)
-{
-    size_t size_bytes = span_bytes(span);
-    if (!os_map_secret_at(span->data, size_bytes))
-        return false;
-    span->access = OS_READ_WRITE;
-    if (!os_absent_on_fork(span->data, size_bytes))
-        return false;
-    wipe_bytes(span->data, size_bytes);
-    return true;
-}
-
-static bool build(const struct pool *pool, struct span *span)
-{
-    return pool->policy.secret_memory ? build_from_secret_memory(span)
-                                      : build_from_reserve(pool, span);
-}
-
-/*
- * Back to reserved address space, from whatever state a failure left. munlock comes even where mlock failed, for
- * the kernel may have charged it. A page that is not discarded is only memory not given back: it is zero.
- */
-static bool unbuild(const struct pool *pool, struct span *span)
-{
-    size_t size_bytes = span_bytes(span);
-    if (span->soiled) {
-        if (!span_protect(span, OS_READ_WRITE))
-            return false;
-        wipe_bytes(span->data, size_bytes);
-        span->soiled = false;
-    }
-    if (pool->policy.secret_memory)
-        return os_reserve_at(span->data, size_bytes) && advise(pool, span->data, size_bytes);
-    if (!span_protect(span, OS_NONE) || !os_unlock(span->data, size_bytes))
-        return false;
-    os_discard(span->data, size_bytes);
-    return true;
-}
-
 /* ---- giving back ---- */
 
 /* Long spans keep their addresses until as many others were freed as rest in quarantine, then go for good. */
@@ -164,7 +90,7 @@ static void retire_long_spans(struct pool *pool)
 static bool give_back(struct pool *pool, struct span *span)
 {
     int saved = errno;
-    bool done = unbuild(pool, span);
+    bool done = span_unbuild(pool, span);
     if (done) {
         quota_give(pool->quota, span_bytes(span));
         push_locked(pool, blank_queue(pool, span), span, SPAN_BLANK);
@@ -203,7 +129,7 @@ static struct span *pop_oldest_resting(struct pool *pool)
     return span;
 }
 
-static bool give_back_oldest(struct pool *pool)
+bool pool_give_back_oldest(struct pool *pool)
 {
     struct span *span;
     while ((span = pop_oldest_resting(pool)) != NULL)
@@ -224,7 +150,7 @@ static bool reserve_chunk(const struct pool *pool, const struct layout_chunk *la
         return false;
     uintptr_t start = ((uintptr_t)chunk->map + align_bytes - 1) & ~(uintptr_t)(align_bytes - 1);
     chunk->base = chunk->map + (start - (uintptr_t)chunk->map);
-    if (advise(pool, chunk->base, layout->size_bytes))
+    if (span_advise(pool, chunk->base, layout->size_bytes))
         return true;
     int saved = errno;
     os_unmap(chunk->map, chunk->map_bytes);
@@ -304,9 +230,9 @@ static bool take_blank(struct pool *pool, size_t pages, struct span **span)
 /* Builds, giving back resting spans while the kernel refuses. On failure the span is back where it belongs. */
 static bool build_or_give_back(struct pool *pool, struct span *span)
 {
-    while (!build(pool, span)) {
+    while (!span_build(pool, span)) {
         int saved = errno;
-        bool again = unbuild(pool, span) && give_back_oldest(pool);
+        bool again = span_unbuild(pool, span) && pool_give_back_oldest(pool);
         errno = saved;
         if (!again) {
             give_back(pool, span);
@@ -320,7 +246,7 @@ static bool build_or_give_back(struct pool *pool, struct span *span)
 static bool make_room(struct pool *pool, size_t size_bytes)
 {
     while (!quota_take(pool->quota, pool->policy.budget_bytes, size_bytes))
-        if (errno != ENOMEM || !give_back_oldest(pool))
+        if (errno != ENOMEM || !pool_give_back_oldest(pool))
             return false;
     return true;
 }
@@ -365,7 +291,7 @@ static void stock_up(struct pool *pool, size_t pages, size_t rests)
             quota_give(pool->quota, size_bytes);
             break;
         }
-        if (!build(pool, span) || !span_protect(span, OS_NONE)) {
+        if (!span_build(pool, span) || !span_protect(span, OS_NONE)) {
             give_back(pool, span);
             break;
         }
@@ -386,6 +312,12 @@ static struct span *take_ready(struct pool *pool, size_t pages, size_t rests)
     retry_stuck(pool);
     bool room = quota_has(pool->quota, pool->policy.budget_bytes, pages * pool->policy.page_bytes);
     return room ? NULL : take_rested(pool, pages, 1);
+}
+
+bool pool_is_within_budget(struct pool *pool, size_t pages)
+{
+    return quota_is_within_budget(pool->quota, pool->policy.budget_bytes,
+                                  pages * pool->policy.page_bytes);
 }
 
 bool pool_acquire(struct pool *pool, size_t pages, bool quarantined, struct span **span)
@@ -442,11 +374,6 @@ void pool_adopt(struct pool *pool)
     pool->lists = (struct pool_lists){0};
 }
 
-static bool is_ours(const struct pool *pool, const struct chunk *chunk)
-{
-    return chunk->base != NULL && chunk->generation == pool->generation;
-}
-
 static bool may_hold_secrets(const struct span *span)
 {
     uint32_t state = span_state(span);
@@ -468,31 +395,22 @@ bool pool_wipe_all(struct pool *pool)
 {
     bool wiped = true;
     for (struct chunk *chunk = atomic_load(&pool->chunks); chunk != NULL; chunk = chunk->next)
-        for (size_t i = 0; is_ours(pool, chunk) && i < chunk->layout.span_count; i++)
+        for (size_t i = 0; pool_owns(pool, chunk) && i < chunk->layout.span_count; i++)
             wiped = wipe_span(&chunk->spans[i]) && wiped;
     return wiped;
-}
-
-static size_t locked_bytes_of(const struct chunk *chunk)
-{
-    size_t sum_bytes = 0;
-    for (size_t i = 0; i < chunk->layout.span_count; i++)
-        if (span_state(&chunk->spans[i]) != SPAN_BLANK)
-            sum_bytes += span_bytes(&chunk->spans[i]);
-    return sum_bytes;
 }
 
 /* A parent's chunk is here too, as zeros, unless it is absent: then its addresses may be somebody else's by now. */
 static bool close_chunk(struct pool *pool, struct chunk *chunk)
 {
-    bool ours = is_ours(pool, chunk);
+    bool ours = pool_owns(pool, chunk);
     if (chunk->base == NULL || (!ours && pool->policy.absent_in_child))
         return true;
     ANNOTATE_OPEN(chunk->base, chunk->layout.size_bytes);
     if (!os_unmap(chunk->map, chunk->map_bytes))
         return false;
     if (ours)
-        quota_give(pool->quota, locked_bytes_of(chunk));
+        quota_give(pool->quota, chunk_locked_bytes(chunk));
     chunk->base = NULL;
     return true;
 }
@@ -503,31 +421,4 @@ bool pool_close(struct pool *pool)
         if (!close_chunk(pool, chunk))
             return false;
     return true;
-}
-
-static bool validate_queue(const struct span_queue *queue, size_t pages, enum span_state state)
-{
-    size_t length = 0;
-    const struct span *older = NULL;
-    for (const struct span *span = queue->oldest; span != NULL;
-         older = span, span = span->younger, length++)
-        if (span->older != older || span_state(span) != (uint32_t)state ||
-            (pages != 0 && span->chunk->layout.span_pages != pages))
-            return false;
-    return queue->youngest == older && queue->length == length;
-}
-
-bool pool_validate(struct pool *pool)
-{
-    const struct pool_lists *lists = &pool->lists;
-    size_t sum_bytes = 0;
-    bool valid = validate_queue(&lists->stuck, 0, SPAN_STUCK) &&
-                 validate_queue(&lists->unmapped, 0, SPAN_BLANK);
-    for (size_t pages = 0; pages <= LAYOUT_MAX_POOLED_PAGES; pages++)
-        valid = valid && validate_queue(&lists->blank[pages], pages, SPAN_BLANK) &&
-                validate_queue(&lists->resting[pages], pages, SPAN_RESTING);
-    for (struct chunk *chunk = atomic_load(&pool->chunks); chunk != NULL; chunk = chunk->next)
-        if (is_ours(pool, chunk))
-            sum_bytes += locked_bytes_of(chunk);
-    return valid && sum_bytes == atomic_load(&pool->quota->locked_bytes);
 }

@@ -129,6 +129,12 @@ bool pool_open(struct pool *pool, const struct pool_policy *policy, struct quota
  */
 bool pool_acquire(struct pool *pool, size_t pages, bool quarantined, struct span **span);
 
+/* Gives the span that has rested longest back to the kernel, and its bytes to the quota. false: there is none. */
+bool pool_give_back_oldest(struct pool *pool);
+
+/* Whether the heap's own budget has room for so many pages more. */
+bool pool_is_within_budget(struct pool *pool, size_t pages);
+
 /* Takes back a TAKEN span. The caller has wiped it, unless it was not able to and says so by `soiled`. */
 void pool_release(struct pool *pool, struct span *span);
 
@@ -139,6 +145,12 @@ struct span *pool_find(const struct pool *pool, const void *address);
 static inline bool pool_is_inherited(const struct pool *pool, const struct span *span)
 {
     return span->chunk->generation != pool->generation;
+}
+
+/* Whether a chunk is mapped, and by this process. */
+static inline bool pool_owns(const struct pool *pool, const struct chunk *chunk)
+{
+    return chunk->base != NULL && chunk->generation == pool->generation;
 }
 
 static inline size_t span_bytes(const struct span *span)
@@ -156,9 +168,15 @@ static inline void span_set_state(struct span *span, enum span_state state)
     atomic_store_explicit(&span->state, (uint32_t)state, memory_order_release);
 }
 
-/* Changes what the processor allows on the data pages. false and errno: what it allows now is unknown. */
-#define SPAN_ACCESS_UNKNOWN 0xff
-bool span_protect(struct span *span, uint8_t access);
+/* The right-hand side of the equation above, of one chunk. */
+static inline size_t chunk_locked_bytes(const struct chunk *chunk)
+{
+    size_t sum_bytes = 0;
+    for (size_t i = 0; i < chunk->layout.span_count; i++)
+        if (span_state(&chunk->spans[i]) != SPAN_BLANK)
+            sum_bytes += span_bytes(&chunk->spans[i]);
+    return sum_bytes;
+}
 
 /* In a forked child, before anything else there: all spans are the parent's. */
 void pool_adopt(struct pool *pool);
@@ -168,9 +186,6 @@ bool pool_wipe_all(struct pool *pool);
 
 /* Unmaps everything, wiped before. false and errno: call again. */
 bool pool_close(struct pool *pool);
-
-/* Whether queues, states and counts agree. */
-bool pool_validate(struct pool *pool);
 
 #pragma GCC visibility pop
 

@@ -23,11 +23,11 @@ struct quota {
     _Atomic size_t failed_locks; /* refused by the kernel, not by us */
 };
 
-/* Must have succeeded once in the process before the others are called. false and errno. */
-bool quota_prepare(void);
-
 /* Counts size_bytes, before they are locked. false and errno: ENOMEM if that would pass a limit. */
 bool quota_take(struct quota *quota, size_t budget_bytes, size_t size_bytes);
+
+/* Whether the heap's own budget has room for so many more. */
+bool quota_is_within_budget(struct quota *quota, size_t budget_bytes, size_t size_bytes);
 
 /* Whether quota_take would count them now. */
 bool quota_has(struct quota *quota, size_t budget_bytes, size_t size_bytes);

@@ -34,7 +34,8 @@
  *
  * Limits. The locked bytes of a heap never exceed its lock_budget_bytes, and those of all heaps of the process
  * never exceed the soft RLIMIT_MEMLOCK, even in a process that may ignore that limit (CAP_IPC_LOCK).
- * Both are compared in whole pages, and the limit is read again whenever a heap grows.
+ * Both are compared in whole pages, and the limit is read again whenever a heap grows. What only rests, in any
+ * heap of the process, is given back to the kernel before a call is refused.
  *
  * Misuse ends in `fatal` with one of the REF_ALLOC_FATAL_ messages below, which contain no byte of any secret.
  *
@@ -59,7 +60,7 @@ extern "C" {
 
 #define REF_ALLOC_VERSION "1.0.0"
 
-/* The alignment of every secret that was not asked for by ref_alloc_aligned: what malloc promises. */
+/* The least alignment of every secret: what malloc promises. */
 #define REF_ALLOC_DEFAULT_ALIGN_BYTES 16
 
 /* The messages that `fatal` can be called with: all of them. */
@@ -103,7 +104,7 @@ struct ref_alloc_config {
      * it blocks hibernation. Implies REF_ALLOC_FORK_ABSENT. ref_alloc_open fails with ENOSYS where absent. */
     bool secret_memory;
     /* Called on misuse, with no lock held. It must not return; it may longjmp, after which the heap can still
-     * be used. NULL, or a handler that returns: every secret of the heap is wiped, then abort(). */
+     * be used. NULL, or a handler that returns: every secret of every heap is wiped, then abort(). */
     void (*fatal)(void *arg, const char *message);
     void *fatal_arg;
 };
@@ -140,15 +141,16 @@ REF_ALLOC_API struct ref_alloc_heap *ref_alloc_default_heap(void);
  * A new secret of size_bytes, aligned to 16 bytes, that reads as zero.
  * size_bytes 0 gives a unique pointer that must be freed and has no usable byte (guarded: touching it traps).
  * NULL and errno: ENOMEM if the size can't exist, or the lock limit is reached and nothing idle is left to give
- * back; otherwise what the kernel answered: EAGAIN or EPERM from mlock, ENOMEM when the process has no mapping
- * left, and so on. A failed call costs no quota, and no other secret changes.
+ * back; otherwise what the kernel answered: EAGAIN or EPERM from mlock, ENOMEM or EAGAIN when the process has no
+ * mapping left, and so on. A failed call costs no quota, and no other secret changes.
  */
 REF_ALLOC_API void *ref_alloc_allocate(struct ref_alloc_heap *heap, size_t size_bytes);
 
 /* The same for `count` things of size_bytes each. ENOMEM if the product doesn't fit into a size_t. */
 REF_ALLOC_API void *ref_alloc_zeroed(struct ref_alloc_heap *heap, size_t count, size_t size_bytes);
 
-/* The same, aligned to align_bytes: a power of two, at most the page size, else NULL and EINVAL. */
+/* The same, aligned to align_bytes, but no less than to 16: a power of two, at most the page size, else NULL
+ * and EINVAL. */
 REF_ALLOC_API void *ref_alloc_aligned(struct ref_alloc_heap *heap, size_t align_bytes,
                                       size_t size_bytes);
 

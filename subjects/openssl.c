@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * openssl.c: OpenSSL's secure heap, initialised: OPENSSL_secure_malloc, OPENSSL_secure_clear_free.
+ * openssl.c: OpenSSL's secure heap: OPENSSL_secure_malloc, OPENSSL_secure_clear_free; initialised, and
+ * as many programs have it, without.
  *
  * needs: libcrypto (libssl-dev)
  *
@@ -9,7 +10,8 @@
  *
  * Claims are from OPENSSL_secure_malloc(3). That page promises neither locks nor guards nor wiping
  * ("the level and type of security guarantees depend on the operating system"); which core promises
- * it keeps all the same is for the verifier to see.
+ * it keeps all the same is for the verifier to see. Without initialisation, it says, these functions
+ * are those of OPENSSL_malloc(3).
  */
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -95,6 +97,34 @@ static const char *const claims[] = {
     NULL,
 };
 
+static int open_nothing(const struct secret_config *config, void **context)
+{
+    (void)config;
+    *context = NULL;
+    return 0;
+}
+
+static const char *const uninitialised_claims[] = {
+    /* RETURN VALUES: "a pointer [...] of the requested size [...] or NULL" */
+    "sizes",
+    /* OPENSSL_secure_clear_free, DESCRIPTION: "is similar to OPENSSL_secure_free() except that it
+     * has an additional num parameter which is used to clear the memory if it was not allocated
+     * from the secure heap" */
+    "zero-on-free",
+    NULL,
+};
+
+static struct secret_alloc uninitialised = {
+    .size = sizeof uninitialised,
+    .flags = SECRET_ALLOC_THREAD_SAFE | SECRET_ALLOC_CHILD_MAY_ALLOC | SECRET_ALLOC_CHILD_MAY_FREE,
+    .name = "openssl-uninitialised",
+    .library = "openssl",
+    .claims = uninitialised_claims,
+    .open = open_nothing,
+    .alloc = allocate,
+    .free = release,
+};
+
 static struct secret_alloc openssl = {
     .size = sizeof openssl,
     .flags = SECRET_ALLOC_SINGLE_INSTANCE | SECRET_ALLOC_THREAD_SAFE,
@@ -110,11 +140,12 @@ static struct secret_alloc openssl = {
 
 const struct secret_alloc *const *strongroom_subjects(uint32_t abi_major)
 {
-    static const struct secret_alloc *const subjects[] = {&openssl, NULL};
+    static const struct secret_alloc *const subjects[] = {&openssl, &uninitialised, NULL};
 #ifdef OPENSSL_VERSION_STRING
     openssl.version = OpenSSL_version(OPENSSL_VERSION_STRING);
 #else
     openssl.version = OpenSSL_version(OPENSSL_VERSION);
 #endif
+    uninitialised.version = openssl.version;
     return abi_major == STRONGROOM_ABI_MAJOR ? subjects : NULL;
 }

@@ -193,8 +193,9 @@ size_t skipped_read(const struct host *host, struct skipped_subject **skipped)
         *skipped = more;
         *colon = '\0';
         (void)snprintf(more[count].name, sizeof more[count].name, "%s", line);
+        const char *reason = colon + 1 + strspn(colon + 1, " ");
         (void)snprintf(more[count].reason, sizeof more[count].reason, "%.*s",
-                       (int)strcspn(colon + 1, "\n"), colon + 1 + strspn(colon + 1, " "));
+                       (int)strcspn(reason, "\n"), reason);
         count++;
     }
     free(line);

@@ -65,6 +65,13 @@ void fills_become(struct watch *watch, enum fill_state state)
             watch->fills[i].state = state;
 }
 
+void fills_crowd_dead(struct watch *watch)
+{
+    for (size_t i = 0; i < watch->fills_count; i++)
+        if (watch->fills[i].state == FILL_CROWD)
+            watch->fills[i].state = FILL_DEAD;
+}
+
 void fills_planted(struct watch *watch, const struct case_message *message)
 {
     /* what stood there is overwritten */

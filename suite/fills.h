@@ -25,5 +25,7 @@ const struct fill *fills_last_in(const struct watch *watch, unsigned slot);
 /* What is alive, or being freed: in one slot, or anywhere. */
 void fills_become_in(struct watch *watch, unsigned slot, enum fill_state state);
 void fills_become(struct watch *watch, enum fill_state state);
+/* All of the crowd was freed. */
+void fills_crowd_dead(struct watch *watch);
 
 #endif

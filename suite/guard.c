@@ -15,8 +15,10 @@ void guard_plan(struct plan *p, const char *side)
                    "alloc s0 n\nalloc s1 n\nalloc s2 n\n"
                    "fill s0\nfill s1\nfill s2\n"
                    "touch s1 inside read 0\ntouch s1 inside read n-1\n"
-                   "walk s1 %s 16*page\n",
-                   side);
+                   "walk s1 %s 16*page\n" /* and where offered: */
+                   "protect s1 read\nprotect s1 read-write\nwalk s1 %s 16*page\n"
+                   "resize s1 2*n\nwalk s1 %s 16*page\n",
+                   side, side, side);
     plan_sweep(p, text);
 }
 
@@ -50,35 +52,51 @@ static void note_walk(const struct model_event *event, struct evidence *evidence
     }
 }
 
-enum finding guard_judge(const struct case_run *run, uint64_t distance_max_bytes,
-                         struct evidence *evidence)
+static enum finding judge_walk(const struct model_event *event, uint64_t distance_max_bytes,
+                               struct evidence *evidence)
 {
-    const struct seen *walk = last_operation(run, MODEL_WALK);
-    if (refused(run, evidence))
-        return FINDING_REFUSED;
-    if (walk == NULL || walk->event.outcome == MODEL_SKIPPED || !inside_is_readable(run)) {
-        say(evidence, "a live secret could not be read, so a trap past its end proves nothing");
-        return FINDING_UNSEEN;
-    }
-    const struct model_event *event = &walk->event;
+    if (guard_trapped(event) && event->distance_bytes <= distance_max_bytes)
+        return FINDING_KEPT;
     note_walk(event, evidence);
-    if (event->outcome != MODEL_TRAPPED) {
+    if (event->outcome != MODEL_TRAPPED)
         say(evidence, "no trap within %" PRIu64 " bytes past the end", event->distance_bytes);
-        return FINDING_BROKEN;
-    }
-    if (!guard_trapped(event)) {
+    else if (!guard_trapped(event))
         say(evidence,
             "the trap at distance %" PRIu64 " is no guard: nothing is mapped there, by luck of the "
             "layout",
             event->distance_bytes);
-        return FINDING_BROKEN;
-    }
-    if (event->distance_bytes > distance_max_bytes) {
+    else
         say(evidence,
             "the guard is %" PRIu64 " bytes past the end; at most %" PRIu64 " are allowed",
             event->distance_bytes, distance_max_bytes);
-        return FINDING_BROKEN;
+    return FINDING_BROKEN;
+}
+
+enum finding guard_judge(const struct case_run *run, guard_distance *distance_max_bytes,
+                         struct evidence *evidence)
+{
+    uint64_t first_max_bytes = 0;
+    unsigned walks = 0;
+    size_t at = 0;
+    if (refused(run, evidence))
+        return FINDING_REFUSED;
+    for (const struct seen *walk; (walk = next_seen(run, SEEN_OPERATION, &at)) != NULL;) {
+        const struct model_event *event = &walk->event;
+        if (walk->operation.code != MODEL_WALK || event->outcome == MODEL_SKIPPED ||
+            !inside_is_readable(run))
+            continue;
+        uint64_t max_bytes = distance_max_bytes(run, event);
+        if (walks++ == 0) { /* the distance that is reported is that of a secret as alloc gave it */
+            note_walk(event, evidence);
+            first_max_bytes = max_bytes;
+        }
+        if (judge_walk(event, max_bytes, evidence) != FINDING_KEPT)
+            return FINDING_BROKEN;
     }
-    say(evidence, "a guard traps within %" PRIu64 " bytes", distance_max_bytes + 1);
+    if (walks == 0) {
+        say(evidence, "a live secret could not be read, so a trap past its end proves nothing");
+        return FINDING_UNSEEN;
+    }
+    say(evidence, "a guard traps within %" PRIu64 " bytes", first_max_bytes + 1);
     return FINDING_KEPT;
 }

@@ -11,8 +11,11 @@
 void guard_plan(struct plan *p, const char *side);
 /* A trap by a guard: mapped, and not to be touched. SEGV_MAPERR is an absent neighbour, by luck. */
 bool guard_trapped(const struct model_event *event);
-/* Is the first trap a guard, at most so many bytes past that end of the middle one of three? */
-enum finding guard_judge(const struct case_run *run, uint64_t distance_max_bytes,
+/* How many bytes past its end the guard of the secret that was walked from may be. */
+typedef uint64_t guard_distance(const struct case_run *run, const struct model_event *walk);
+/* Is the first trap a guard, no further past that end of the middle one of three, as it was allocated
+ * and when it is resized? */
+enum finding guard_judge(const struct case_run *run, guard_distance *distance_max_bytes,
                          struct evidence *evidence);
 
 #endif

@@ -13,16 +13,35 @@ static void overwrite_text(char *text, size_t text_bytes, const char *side, cons
     (void)snprintf(text, text_bytes, MISUSE_THREE "smash s1 %s %s\nfree s1\n", side, count);
 }
 
-/* One byte, one unit of alignment, and all that can be reached up to a page. */
+/* Where resize is offered: the new place has its ends too. */
+static void plan_resized(struct plan *p, const char *side)
+{
+    static const char *const sizes[] = {"page+1", "32", "100"};
+    for (size_t i = 0; i < (plan_is_quick(p) ? 1 : sizeof sizes / sizeof *sizes); i++) {
+        struct model_size n;
+        char label[48], text[160];
+        (void)snprintf(label, sizeof label, "resized n=%s", sizes[i]);
+        (void)snprintf(text, sizeof text, MISUSE_THREE "resize s1 2*n\nsmash s1 %s 1\nfree s1\n",
+                       side);
+        if (model_size_parse(sizes[i], &n))
+            plan_case(p, label, text, &n);
+    }
+}
+
+/* One byte, two (an even number of alike changes, which a sum may not see), one unit of alignment, and
+ * all that can be reached up to a page. */
 void overwrite_plan(struct plan *p, const char *side)
 {
     char text[160];
     overwrite_text(text, sizeof text, side, "1");
     plan_sweep_as(p, "1-byte", text);
+    overwrite_text(text, sizeof text, side, "2");
+    plan_part_as(p, "2-bytes", text);
     overwrite_text(text, sizeof text, side, "16");
     plan_part_as(p, "16-bytes", text);
     overwrite_text(text, sizeof text, side, "page");
     plan_part_as(p, "page", text);
+    plan_resized(p, side);
 }
 
 /* Of the bytes changed, those that were not the program's to change. */

@@ -141,6 +141,8 @@ void subject_result_free(struct subject_result *subject)
 
 void run_result_free(struct run_result *result)
 {
+    json_decref(result->operations);
+    json_decref(result->looks);
     for (size_t s = 0; s < result->count; s++)
         subject_result_free(&result->subjects[s]);
     free(result->subjects);

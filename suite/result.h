@@ -28,13 +28,14 @@ const char *verdict_name(enum verdict verdict);
 
 /* What a verdict rests on. Holds no byte of a secret. */
 struct evidence {
-    char summary[320]; /* one line for people: what was seen, where; with numbers and units */
-    unsigned cases;    /* programs run */
-    unsigned kept;     /* looked at and found right */
-    unsigned broken;   /* looked at and found wrong */
-    unsigned refused;  /* the subject said no cleanly (errno), so there was nothing to look at */
-    unsigned unseen;   /* could not be looked at for another reason, which summary names */
-    json_t *details;   /* object: addresses, distances, map lines, sizes; owned; never NULL */
+    char summary[320];   /* one line for people: what was seen, where; with numbers and units */
+    unsigned cases;      /* programs run */
+    unsigned kept;       /* looked at and found right */
+    unsigned broken;     /* looked at and found wrong */
+    unsigned refused;    /* the subject said no cleanly (errno), so there was nothing to look at */
+    unsigned unseen;     /* could not be looked at for another reason, which summary names */
+    uint64_t elapsed_ms; /* the sum over its cases, of which several run side by side */
+    json_t *details;     /* object: addresses, distances, map lines, sizes; owned; never NULL */
 };
 
 struct verdict_record {
@@ -75,6 +76,8 @@ struct run_result {
     uint64_t seed;
     uint64_t elapsed_ms;
     unsigned cases;
+    json_t *operations; /* object: name -> how often it was carried out, over all cases; owned */
+    json_t *looks; /* object: kind of observation -> how often it was made, over all cases; owned */
     size_t count;
     struct subject_result *subjects;
     size_t skipped_count;

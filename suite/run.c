@@ -48,6 +48,7 @@ struct job {
     enum finding finding;
     bool failed; /* the harness did: the summary says how */
     struct evidence evidence;
+    uint64_t elapsed_ms;
 };
 
 struct runner {
@@ -63,7 +64,8 @@ struct runner {
     size_t *order; /* of the jobs */
     uint64_t seed;
     uint64_t told_ms;
-    unsigned workers; /* so many have begun */
+    unsigned workers;                                    /* so many have begun */
+    uint64_t operations[MODEL_CODES], looks[SEEN_KINDS]; /* how often; with the lock held */
     pthread_mutex_t lock;
 };
 
@@ -326,6 +328,19 @@ static bool jobs_make(struct runner *runner)
 
 /* ---- running ---- */
 
+/* What was carried out and looked at, as opposed to planned. */
+static void tally(struct runner *runner, const struct case_run *run)
+{
+    (void)pthread_mutex_lock(&runner->lock);
+    for (size_t i = 0; i < run->count; i++) {
+        const struct seen *seen = &run->seen[i];
+        runner->looks[seen->kind]++;
+        if (seen->kind == SEEN_OPERATION && seen->event.outcome != MODEL_SKIPPED)
+            runner->operations[seen->operation.code % MODEL_CODES]++;
+    }
+    (void)pthread_mutex_unlock(&runner->lock);
+}
+
 /* Supervisor and case wait for each other all the time: on one processor they change places in a
  * fraction of the time that it takes to wake another. Each worker keeps to one of its own. */
 static void settle_down(struct runner *runner)
@@ -349,6 +364,7 @@ static void unit_gather(struct runner *runner, struct unit *unit)
 {
     for (size_t i = unit->first; i < unit->first + unit->count && !unit->gathered; i++) {
         struct job *job = &runner->jobs[i];
+        unit->evidence.elapsed_ms += job->elapsed_ms;
         if (job->state != JOB_DONE)
             continue;
         if (job->failed && unit->harness[0] == '\0')
@@ -370,7 +386,10 @@ static bool job_run(struct runner *runner, struct job *job, unsigned timeout_ms,
                                             runner->promises[job->promise]->also,
                                .timeout_ms = timeout_ms};
     struct case_run run;
+    uint64_t started_ms = now_ms();
     supervise(runner->host, &order, &run);
+    job->elapsed_ms += now_ms() - started_ms;
+    tally(runner, &run);
     bool hung = run.ending == ENDED_HUNG;
     if (!hung || last_chance) {
         job->evidence.details = json_object();
@@ -511,8 +530,9 @@ static void repeat_command(const struct runner *runner, const struct verdict_rec
         return;
     if (length > 0 && strncmp(program, here, length) == 0 && program[length] == '/')
         program += length + 1;
+    const char *in_subjects = strstr(candidate->variant.path, "/subjects/");
     bool by_path = strstr(candidate->variant.path, runner->host->directory) == NULL ||
-                   strstr(candidate->variant.path, "/subjects/") == NULL;
+                   in_subjects == NULL || strchr(in_subjects + strlen("/subjects/"), '/') != NULL;
     int needed = snprintf(out, out_bytes, "%s/strongroom verify %s --only %s --case '%s'", program,
                           by_path ? candidate->variant.path : candidate->variant.is.name,
                           record->promise->id, label);
@@ -611,6 +631,30 @@ static void host_describe(const struct host *host, struct host_facts *facts)
             json_string(host->why_not[bit] != NULL ? host->why_not[bit] : "available"));
 }
 
+static const char *const look_names[SEEN_KINDS] = {
+    [SEEN_OPERATION] = "operation", [SEEN_RELEASE] = "release", [SEEN_BYTES] = "bytes",
+    [SEEN_LOCKS] = "locks",         [SEEN_CHECK] = "check",     [SEEN_CHILD] = "child",
+    [SEEN_RESIDUE] = "residue",     [SEEN_OUTSIDE] = "outside", [SEEN_SWAP] = "swap",
+    [SEEN_CORE] = "core",           [SEEN_FAULT] = "fault",     [SEEN_SIGNAL] = "signal",
+    [SEEN_VIOLATION] = "violation"};
+
+static void tally_describe(const struct runner *runner, struct run_result *result)
+{
+    result->operations = json_object();
+    result->looks = json_object();
+    for (unsigned code = 0; code < MODEL_CODES; code++) {
+        struct model_operation operation = {.code = (uint8_t)code};
+        char name[96];
+        (void)model_operation_print(&operation, name, sizeof name);
+        name[strcspn(name, " ")] = '\0';
+        (void)json_object_set_new(result->operations, name,
+                                  json_integer((json_int_t)runner->operations[code]));
+    }
+    for (unsigned kind = 0; kind < SEEN_KINDS; kind++)
+        (void)json_object_set_new(result->looks, look_names[kind],
+                                  json_integer((json_int_t)runner->looks[kind]));
+}
+
 static bool result_make(struct runner *runner, struct run_result *result)
 {
     result->seed = runner->seed;
@@ -623,6 +667,7 @@ static bool result_make(struct runner *runner, struct run_result *result)
         return false;
     for (size_t i = 0; i < runner->candidates.count * runner->promises_count; i++)
         unit_gather(runner, &runner->units[i]);
+    tally_describe(runner, result);
     for (size_t i = 0; i < result->count; i++) {
         struct subject_result *subject = &result->subjects[i];
         candidate_describe(&runner->candidates.list[i + CONTROLS], subject);

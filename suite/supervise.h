@@ -43,6 +43,7 @@ enum seen_kind {
     SEEN_SIGNAL,   /* text: the subject tried to signal a process that is not its own */
     SEEN_VIOLATION /* promise, text: by the shadow model */
 };
+#define SEEN_KINDS ((unsigned)SEEN_VIOLATION + 1)
 
 /* Secret bytes in a range of memory. `windows` count runs of 8 consecutive bytes. */
 struct seen_bytes {

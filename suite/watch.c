@@ -73,6 +73,18 @@ static void released_by_close(struct watch *watch, const struct seen_bytes *rang
     }
 }
 
+/* Memory that only loses its lock stays the process's: a resize may have the new place on one of these
+ * pages, and that is no copy. So only the old place counts. */
+static bool clip_to_old_place(const struct watch *watch, uint64_t *start, uint64_t *size_bytes)
+{
+    const struct watched_slot *slot = &watch->slots[watch->operation.slot];
+    uint64_t end = *start + *size_bytes, place_end = slot->address + look_place_bytes(slot);
+    *start = *start > slot->address ? *start : slot->address;
+    end = end < place_end ? end : place_end;
+    *size_bytes = end > *start ? end - *start : 0;
+    return *size_bytes > 0;
+}
+
 static void released(struct watch *watch, const char *name, uint64_t address, uint64_t size_bytes)
 {
     if (watch->target.memory.mem_fd < 0 || watch_blind(watch, OBSERVE_RELEASES) || !watch->loaded)
@@ -89,6 +101,9 @@ static void released(struct watch *watch, const char *name, uint64_t address, ui
     } else {
         size_bytes = (address + size_bytes + page - 1) / page * page - start;
     }
+    if (watch->operation.code == MODEL_RESIZE && strcmp(name, "munlock") == 0 &&
+        !clip_to_old_place(watch, &start, &size_bytes))
+        return;
     struct seen_bytes bytes = look_at(watch, name, &watch->target.memory, start, size_bytes);
     if (frees_one(&watch->operation))
         look_at_place(watch, &watch->target.memory, watch->operation.slot, &bytes);
@@ -601,10 +616,12 @@ static bool looks_at_many(unsigned code)
     return code == MODEL_CROWD_LOOK || code == MODEL_STORM;
 }
 
-/* Operations after which nothing of what they ended may be left anywhere. */
-static bool leaves_nothing(unsigned code)
+/* Operations after which nothing of what they ended may be left anywhere. Which of a crowd were freed
+ * is not told: it is looked at when all were. */
+static bool leaves_nothing(unsigned code, const struct model_event *event)
 {
-    return code == MODEL_FREE || code == MODEL_CLOSE || code == MODEL_STORM;
+    return code == MODEL_FREE || code == MODEL_CLOSE || code == MODEL_STORM ||
+           (code == MODEL_CROWD_FREE && event->count == 0);
 }
 
 static void end(struct watch *watch, const struct case_message *message)
@@ -626,6 +643,8 @@ static void end(struct watch *watch, const struct case_message *message)
         fills_planted_many(watch, message->event.size_bytes, message->pool_offset, FILL_CROWD);
     if (watch->operation.code == MODEL_STORM)
         fills_planted_many(watch, message->event.size_bytes, message->pool_offset, FILL_DEAD);
+    if (watch->operation.code == MODEL_CROWD_FREE && message->event.count == 0)
+        fills_crowd_dead(watch);
     if (message->event.outcome == MODEL_OK)
         ended_well(watch, &message->event);
     else if (message->event.outcome == MODEL_DIED)
@@ -634,7 +653,8 @@ static void end(struct watch *watch, const struct case_message *message)
         closed(watch); /* the context is gone all the same: contract/strongroom.h */
     else if (frees_one(&watch->operation)) /* refused: as before */
         fills_become_in(watch, watch->operation.slot, FILL_LIVE);
-    if ((watch->wanted & OBSERVE_PROCESS) != 0 && leaves_nothing(watch->operation.code) &&
+    if ((watch->wanted & OBSERVE_PROCESS) != 0 &&
+        leaves_nothing(watch->operation.code, &message->event) &&
         message->event.outcome != MODEL_SKIPPED)
         look_record_process(watch);
 }
@@ -667,6 +687,8 @@ static void released_by_ledger(struct watch *watch, const struct case_message *m
 
 static void violated(struct watch *watch, const struct case_message *message)
 {
+    if (watch->host->model_is_deaf)
+        return;
     struct seen *seen = watch_seen_add(watch, SEEN_VIOLATION);
     (void)snprintf(seen->promise, sizeof seen->promise, "%s", message->promise);
     (void)snprintf(seen->text, sizeof seen->text, "%s", message->text);

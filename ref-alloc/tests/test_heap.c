@@ -99,10 +99,12 @@ static void alignment_is_kept(void **state)
                 unsigned char *secret = ref_alloc_aligned(heap, align, size);
                 assert_non_null(secret);
                 assert_int_equal((uintptr_t)secret % align, 0);
+                assert_int_equal((uintptr_t)secret % REF_ALLOC_DEFAULT_ALIGN_BYTES, 0);
                 memset(secret, 1, size);
                 secret = ref_alloc_resize(heap, secret, size + 500);
                 assert_non_null(secret);
                 assert_int_equal((uintptr_t)secret % align, 0);
+                assert_int_equal((uintptr_t)secret % REF_ALLOC_DEFAULT_ALIGN_BYTES, 0);
                 assert_true(all_bytes_are(secret, size, 1));
                 assert_true(all_bytes_are(secret + size, 500, 0));
                 ref_alloc_free(heap, secret);
@@ -379,6 +381,44 @@ static void heaps_share_the_process_limit(void **state)
     close_heap(two);
 }
 
+/* What rests in one heap, or is kept empty there, never stands in the way of another heap's secret. */
+static void idle_memory_of_one_heap_is_another_ones(void **state)
+{
+    (void)state;
+    struct rlimit usual, low;
+    void *secrets[16];
+    before_open = locked_in_kernel();
+    assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &usual), 0);
+    low = usual;
+    low.rlim_cur = 16 * PAGE;
+    assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &low), 0);
+    struct ref_alloc_heap *heaps[4];
+    for (size_t i = 0; i < 4; i++) {
+        heaps[i] = open_heap((struct ref_alloc_config){.placement = placements[i % 2],
+                                                       .lock_budget_bytes = i == 3 ? 2 * PAGE : 0});
+        ref_alloc_free(heaps[i], ref_alloc_allocate(heaps[i], 32));
+    }
+    assert_true(locked_by(heaps[0]) > 0 && locked_by(heaps[1]) > 0);
+    /* What a heap's own budget refuses costs the others nothing. */
+    size_t resting_bytes = locked_by(heaps[0]);
+    assert_null(ref_alloc_allocate(heaps[3], 3 * PAGE));
+    assert_int_equal(locked_by(heaps[0]), resting_bytes);
+    for (size_t i = 0; i < 16; i++)
+        assert_non_null(secrets[i] = ref_alloc_allocate(heaps[2], PAGE));
+    assert_int_equal(locked_by(heaps[2]), 16 * PAGE);
+    assert_int_equal(locked_by(heaps[0]) + locked_by(heaps[1]) + locked_by(heaps[3]), 0);
+    assert_null(ref_alloc_allocate(heaps[1], 1));
+    assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &usual), 0);
+    for (size_t i = 0; i < 16; i++)
+        ref_alloc_free(heaps[2], secrets[i]);
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(ref_alloc_validate(heaps[i]));
+        assert_true(ref_alloc_close(heaps[i]));
+    }
+    if (kernel_tells_locks())
+        assert_int_equal(locked_in_kernel(), before_open);
+}
+
 static void default_heap_comes_and_goes(void **state)
 {
     (void)state;
@@ -536,6 +576,7 @@ int main(void)
         cmocka_unit_test(access_is_enforced),
         cmocka_unit_test(statistics_add_up),
         cmocka_unit_test(heaps_share_the_process_limit),
+        cmocka_unit_test(idle_memory_of_one_heap_is_another_ones),
         cmocka_unit_test(default_heap_comes_and_goes),
         cmocka_unit_test(the_process_limit_is_kept),
         cmocka_unit_test(long_secrets_come_and_go),

@@ -238,12 +238,12 @@ static void abort_wipes_everything(void **state)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
-static unsigned char *secrets_at_abort[3];
+static unsigned char *secrets_at_abort[5];
 
 static void at_abort(int signal_number)
 {
     (void)signal_number;
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 5; i++)
         if (!all_bytes_are(secrets_at_abort[i], 32, 0))
             LEAVE(1);
     LEAVE(0);
@@ -267,7 +267,10 @@ static void nothing_is_left_at_abort(void **state)
             secrets_at_abort[0] = ref_alloc_allocate(heap, 32);
             secrets_at_abort[1] = ref_alloc_allocate(heap, 5000);
             secrets_at_abort[2] = ref_alloc_allocate(heap, 500000);
-            for (size_t j = 0; j < 3; j++)
+            struct ref_alloc_heap *another = open_heap((struct ref_alloc_config){0});
+            secrets_at_abort[3] = ref_alloc_allocate(another, 32);
+            secrets_at_abort[4] = ref_alloc_allocate(NULL, PAGE);
+            for (size_t j = 0; j < 5; j++)
                 memset(secrets_at_abort[j], 3, 32);
             ref_alloc_protect(heap, secrets_at_abort[1], REF_ALLOC_ACCESS_NONE);
             signal(SIGABRT, at_abort);

@@ -8,7 +8,13 @@ A head is a run of `key: value` lines at the top of the file: bare in a .patch, 
     base    the good allocator that it was made from
     must    promises that have to be seen broken, at least one
     may     promises that may be seen broken too, or -
-    fuzz    "yes", or "no: " and the reason why a fuzzer cannot find it
+    fuzz    "yes", or why a fuzzer cannot find it, in a form that the trigger can be held against:
+            "no: privileged: WHY"  only with CAP_IPC_LOCK, which no fuzzer has
+            "no: unseen: WHY"      no operation of a program shows it
+            "no: race: WHY"        it is met by threads that run freely
+    trigger a program that shows the wrong behaviour without the verifier: operations of model/program.h, with ; between
+            them, or "probe ..." for what those cannot say (subjects/tests/probe.c)
+    shows   a regular expression that what the trigger prints on the defect matches, and on the base does not
 """
 
 import json
@@ -16,9 +22,9 @@ import pathlib
 import re
 import sys
 
-KEYS = ("id", "what", "models", "base", "must", "may", "fuzz")
+KEYS = ("id", "what", "models", "base", "must", "may", "fuzz", "trigger", "shows")
 LISTS = ("must", "may")
-FUZZ = re.compile(r"yes|no: \S.*")
+FUZZ = re.compile(r"yes|no: (privileged|unseen|race): \S.*")
 
 
 class HeadError(ValueError):
@@ -59,7 +65,7 @@ def check_head(path, head):
     if both:
         raise HeadError(f"{path.name}: '{both.pop()}' is in both 'must' and 'may'")
     if not FUZZ.fullmatch(head["fuzz"]):
-        raise HeadError(f"{path.name}: 'fuzz' is neither 'yes' nor 'no: REASON'")
+        raise HeadError(f"{path.name}: 'fuzz' is neither 'yes' nor 'no: KIND: REASON', KIND one of privileged, unseen, race")
 
 
 def main(output, *paths):

@@ -4,9 +4,11 @@
  * what: a layer above a correct allocator remembers the last secret that was freed
  * models: -
  * base: control-correct
- * must: no-residue
- * may: zero-on-close no-dump
- * fuzz: no: the copy lies where a fuzzer's oracle does not look
+ * must: no-residue no-swap
+ * may: zero-on-close no-dump states threads scale
+ * fuzz: no: unseen: no operation looks outside of the places of secrets
+ * trigger: probe residue 64 0
+ * shows: [1-9][0-9]* runs of 8 dead bytes
  */
 #include <string.h>
 

@@ -7,6 +7,8 @@
  * must: fresh
  * may: zero-on-free all-zero use-after-free neighbour double-free zero-on-resize states overrun-caught underrun-caught no-residue threads reopen scale fault-hygiene accounting own-limit honest-lock
  * fuzz: yes
+ * trigger: open; alloc s0 33; fill s0; free s0
+ * shows: BAD: after free
  */
 #include <string.h>
 

@@ -5,8 +5,10 @@
  * models: -
  * base: control-correct
  * must: fresh zero-on-free use-after-free
- * may: all-zero neighbour double-free zero-on-resize states overrun-caught underrun-caught no-residue threads reopen scale fault-hygiene accounting own-limit honest-lock
+ * may: all-zero neighbour double-free zero-on-resize states overrun-caught underrun-caught no-residue threads reopen scale fault-hygiene accounting own-limit honest-lock no-dump
  * fuzz: yes
+ * trigger: open; alloc s0 32; fill s0; free s0
+ * shows: BAD: after free
  */
 #include <string.h>
 

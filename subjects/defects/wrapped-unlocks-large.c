@@ -7,6 +7,8 @@
  * must: locked
  * may: accounting honest-lock neighbour scale threads reopen no-swap zero-on-free
  * fuzz: yes
+ * trigger: open; alloc s0 17*page; look s0
+ * shows: BAD: only
  */
 #include <sys/mman.h>
 

@@ -33,7 +33,11 @@ def build(source, language, where):
     compile_command, verify_command = commands(source)
     if not shutil.which(compile_command[0]):
         pytest.skip(f"{compile_command[0]} is not installed")
-    done = subprocess.run([*compile_command, "-Wall", "-Wextra"], cwd=where, capture_output=True, text=True)
+    strict = ["-Wall", "-Wextra"] if language in ("c", "cpp") else ["-D", "warnings"] if language == "rust" else []
+    environment = os.environ | {"GOFLAGS": "-buildvcs=false", "GO111MODULE": "off"}
+    done = subprocess.run([*compile_command, *strict], cwd=where, env=environment, capture_output=True, text=True)
+    if "invalid" in done.stderr or "undefined: max" in done.stderr:
+        pytest.skip(f"this {compile_command[0]} is older than the page asks for: {done.stderr.splitlines()[-1]}")
     assert (done.returncode, done.stderr) == (0, "")
     return verify_command
 
@@ -62,6 +66,60 @@ def test_the_class_verifies(tmp_path):
     assert seen["accounting"] == seen["all-zero"] == "holds"
 
 
+def test_the_crate_verifies(tmp_path):
+    seen = verify(build("crate.rs", "rust", tmp_path), tmp_path)
+    assert seen["locked"] == seen["all-zero"] == seen["fresh"] == "holds"
+
+
+def test_the_gopher_verifies(tmp_path):
+    seen = verify(build("gopher.go", "go", tmp_path), tmp_path)
+    assert seen["locked"] == seen["zero-on-free"] == "holds"
+
+
+# ---- a general malloc ----
+
+PRELOADED = ["libjemalloc.so.2", "libmimalloc.so.2", "libtcmalloc_minimal.so.4"]
+
+
+def library(name):
+    found = sorted(pathlib.Path("/usr/lib").glob(f"*/{name}"))
+    if not found:
+        pytest.skip(f"{name} is not installed")
+    return str(found[0])
+
+
+def judge_malloc(**environment):
+    words = ["verify", "malloc", "--quick", "--only", "locked,zero-on-free", "--json", "-"]
+    done = subprocess.run([BUILD / "strongroom", *words], env=os.environ | environment, capture_output=True, text=True)
+    assert done.returncode == 1, done.stdout + done.stderr
+    (subject,) = json.loads(done.stdout)["subjects"]
+    seen = {verdict["promise"]: verdict["verdict"] for verdict in subject["verdicts"]}
+    assert seen == {"locked": "broken", "zero-on-free": "broken"}
+    return subject["version"]
+
+
+def test_a_malloc_is_judged_by_its_path():
+    path = library("libmimalloc.so.2")
+    assert judge_malloc(STRONGROOM_MALLOC=path) == path
+
+
+@pytest.mark.parametrize("name", PRELOADED)
+def test_a_malloc_is_judged_when_preloaded(name):
+    path = library(name)
+    assert judge_malloc(LD_PRELOAD=path) == path
+
+
+def test_a_malloc_that_cannot_be_loaded_is_refused():
+    for path, why in [("/nowhere.so", "cannot-be-loaded"), (library("libm.so.6"), "has-no-malloc")]:
+        done = subprocess.run(
+            [BUILD / "strongroom", "verify", "malloc"],
+            env=os.environ | {"STRONGROOM_MALLOC": path},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 2 and why in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_the_table_names_each_optional_entry():
     header = (SOURCE / "contract" / "strongroom.h").read_text(encoding="utf-8")
     optional = header.split("- optional */")[1].split("};")[0]
@@ -72,3 +130,20 @@ def test_the_table_names_each_optional_entry():
 def test_the_table_names_each_flag():
     header = (SOURCE / "contract" / "strongroom.h").read_text(encoding="utf-8")
     assert set(re.findall(r"#define (SECRET_ALLOC_\w+)", header)) <= set(re.findall(r"SECRET_ALLOC_\w+", PAGE))
+
+
+def test_the_header_for_rust_has_the_same_fields_and_numbers():
+    header = (SOURCE / "contract" / "strongroom.h").read_text(encoding="utf-8")
+    header = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
+    rust = (SOURCE / "contract" / "strongroom.rs").read_text(encoding="utf-8")
+    for c_name, rust_name in [("secret_config", "Config"), ("secret_alloc", "Alloc")]:
+        body = re.search(rf"struct {c_name} {{(.*?)}};", header, re.DOTALL)[1]
+        fields = []
+        for declaration in filter(None, map(str.strip, body.split(";"))):
+            function = re.search(r"\(\*(\w+)\)", declaration)
+            fields += [function[1]] if function else re.findall(r"(\w+)(?=,|$)", declaration)
+        body = re.search(rf"pub struct {rust_name} {{(.*?)\n}}", rust, re.DOTALL)[1]
+        assert fields == re.findall(r"pub (\w+):", body) and len(fields) >= 5
+    numbers = dict(re.findall(r"#define (?:SECRET_ALLOC|STRONGROOM)_(\w+) (\d+)u", header))
+    numbers |= {f"ACCESS_{name}": value for name, value in re.findall(r"SECRET_ACCESS_(\w+) = (\d+)", header)}
+    assert numbers == dict(re.findall(r"pub const (\w+): (?:u32|c_int) = (\d+);", rust)) and len(numbers) == 9

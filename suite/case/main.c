@@ -120,6 +120,9 @@ static bool host_plant(void *arg, uint32_t fill, void *p, size_t size_bytes)
                          runner->pool_next + (fill - runner->fills - 1) * (uint64_t)size_bytes, p,
                          size_bytes);
     uint64_t at = runner->pool_next;
+    size_t since_zero = (size_t)(at % CASE_POOL_BYTES % CASE_ZERO_EVERY);
+    if (size_bytes < 8 && !runner->in_crowd && since_zero + size_bytes >= CASE_ZERO_EVERY)
+        at += CASE_ZERO_EVERY - since_zero;
     if (!pool_read(runner, at, p, size_bytes))
         return false;
     runner->pool_next = at + size_bytes;

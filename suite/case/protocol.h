@@ -26,6 +26,9 @@
 /* The pool of secret bytes: a memfd that the case reads and never maps. Fill number k lies behind
  * fill k-1, from a random start on, wrapping at the end. */
 #define CASE_POOL_BYTES ((size_t)4 << 20)
+/* One byte of the pool in so many is zero, the last of them, and no other: what wipes or copies a secret
+ * as if it were a string then shows. A secret of less than a window has none. */
+#define CASE_ZERO_EVERY ((size_t)61)
 
 /* A value in the data segment of the case, by which the supervisor sees that it reads the right
  * memory: a descriptor that reads nothing must not pass for memory that holds nothing. */

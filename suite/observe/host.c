@@ -68,9 +68,11 @@ bool host_open(struct host *host, char *error, size_t error_bytes)
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     if (sched_getaffinity(0, sizeof host->cpus, &host->cpus) != 0)
         CPU_ZERO(&host->cpus);
+    const char *blind = getenv("STRONGROOM_BLIND");
+    host->model_is_deaf = blind != NULL && strcmp(blind, "model") == 0;
     if (!directory_find(host, error, error_bytes) ||
         !knob_read("STRONGROOM_DENY", &host->denied, error, error_bytes) ||
-        !knob_read("STRONGROOM_BLIND", &host->blind, error, error_bytes))
+        (!host->model_is_deaf && !knob_read("STRONGROOM_BLIND", &host->blind, error, error_bytes)))
         return false;
     for (unsigned i = 0; i < NOTIFY_WATCHES && host->no_listener[0] == '\0'; i++)
         (void)notify_filter_make(&host->filters[i], i, host->no_listener, sizeof host->no_listener);

@@ -4,7 +4,8 @@
  *
  * Two knobs for the tests of the harness itself; both take observer names, comma-separated:
  *   STRONGROOM_DENY   the observer cannot be installed: `not observable here`
- *   STRONGROOM_BLIND  the observer sees nothing wrong, ever: its control must notice: `error`
+ *   STRONGROOM_BLIND  the observer sees nothing wrong, ever: its control must notice: `error`;
+ *                     `model` alone: what the shadow model finds wrong is not heard
  */
 #ifndef SUITE_OBSERVE_HOST_H
 #define SUITE_OBSERVE_HOST_H
@@ -30,6 +31,7 @@ struct host {
     struct secrets secrets;
     struct swap *swap;              /* NULL: there is none */
     unsigned denied, blind;         /* sets of enum observer */
+    bool model_is_deaf;             /* nobody hears what the shadow model finds wrong */
     const char *why_not[OBSERVERS]; /* NULL: available */
     char no_listener[128], no_swap[128], no_cores[128];
     char no_memory[160]; /* why nobody can lock a single page here; "": one can */

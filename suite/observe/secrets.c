@@ -26,7 +26,7 @@ static size_t window_slot(uint64_t window)
     return (size_t)((window * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (INDEX_SLOTS - 1);
 }
 
-/* No secret byte is zero, so wiped memory never looks like a piece of a secret. */
+/* No two bytes in a row are zero, so wiped memory never looks like a piece of a secret. */
 static bool pool_fill(uint8_t *pool)
 {
     for (size_t done = 0; done < CASE_POOL_BYTES;) {
@@ -35,9 +35,12 @@ static bool pool_fill(uint8_t *pool)
             return false;
         done += got > 0 ? (size_t)got : 0;
     }
-    for (size_t i = 0; i < CASE_POOL_BYTES; i++)
-        if (pool[i] == 0)
+    for (size_t i = 0; i < CASE_POOL_BYTES; i++) {
+        if (i % CASE_ZERO_EVERY == CASE_ZERO_EVERY - 1)
+            pool[i] = 0;
+        else if (pool[i] == 0)
             pool[i] = 0xa5;
+    }
     memcpy(pool + CASE_POOL_BYTES, pool, SECRETS_WINDOW_BYTES);
     return true;
 }

@@ -2,7 +2,7 @@
 /*
  * secrets.h: the pool of secret bytes of a run, and the search for them in foreign memory.
  *
- * One pool of random, non-zero bytes serves all cases of a run; each case plants consecutive
+ * One pool of random bytes, few of them zero, serves all cases of a run; each case plants consecutive
  * pieces of it, from a random start. An index over every 8-byte window of the pool finds any run of
  * 8 or more secret bytes at any address, however it got there, and tells which piece it is from.
  *

@@ -15,8 +15,12 @@ static void plan(struct plan *p)
                             "crowd-free every-other\ncrowd-free first\n" ALL
                             "crowd-free first\nclose\n");
     plan_part_as(p, "one-free",
-                 LIMIT "alloc s0 n\n" ALL "free s0\nalloc s1 n\ncrowd-free first\n"
+                 LIMIT "alloc s0 n\nprotect s0 read\n" ALL "free s0\nalloc s1 n\ncrowd-free first\n"
                        "free s1\nclose\n");
+    plan_part_as(p, "resized",
+                 LIMIT ALL "crowd-free first\nalloc s0 n\nresize s0 5*page\nresize s0 max\n"
+                           "free s0\n" ALL "crowd-free first\nclose\n");
+    plan_part_as(p, "alive-at-close", LIMIT ALL "close\n");
     plan_part_as(p, "refusals",
                  LIMIT ALL "alloc s0 n\nalloc s1 n\nalloc s2 n\nalloc s3 5*page\nalloc s4 max\n"
                            "crowd-free first\n"

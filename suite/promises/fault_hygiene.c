@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "contract/strongroom.h"
 #include "suite/freed.h"
 #include "suite/guard.h"
 
@@ -42,9 +43,21 @@ static void add_fault(struct text *text, const char *call, unsigned nth, const c
     const char *child = strcmp(call, "madvise") == 0 ? "fork raw\n" : "";
     add(text, "fail %s %u %s%s\n", call, nth, error, on);
     add(text,
-        "alloc s1 n\nlook s1\nfill s1\nwalk s1 after page\n%sresize s1 2*n\ncheck s1\nfree s1\n",
-        child);
+        "alloc s1 n\nlook s1\nfill s1\nwalk s1 after page\n%s"
+        "resize s1 2*n\ncheck s1\nlook s1\nwalk s1 after page\n%sfree s1\n",
+        child, child);
     add(text, "heal\ncheck s0\nalloc s2 n\nlook s2\nfill s2\nfree s2\n");
+}
+
+/* A secret that is said to be out of reach must be, and must come back. */
+static void add_protect(struct text *text)
+{
+    static const char *const accesses[] = {"none", "read"};
+    for (size_t i = 0; i < 2; i++)
+        add(text,
+            "fail mprotect 1 ENOMEM on\nprotect s0 %s\ntouch s0 inside write 0\nheal\n"
+            "protect s0 read-write\ncheck s0\n",
+            accesses[i]);
 }
 
 /* Each errno once and from then on, at the first call; the calls after that with one of them. */
@@ -68,6 +81,8 @@ static void plan_use(struct plan *p, size_t kind, const char *size, const struct
             add_fault(&text, call, nth, "ENOMEM", nth == 1 ? " after" : " after on");
     for (unsigned nth = 2; nth <= NTH_MAX; nth++)
         add_fault(&text, call, nth, kinds[kind].errnos[nth % 3], nth % 2 != 0 ? " on" : "");
+    if (strcmp(call, "mprotect") == 0)
+        add_protect(&text);
     add(&text, "look s0\nfree s0\ncrowd n full\ncrowd-free first\n");
     (void)snprintf(label, sizeof label, "%s n=%s", call, size);
     plan_case(p, label, text.bytes, n);
@@ -211,6 +226,25 @@ static bool advice_lost(const struct case_run *run, struct evidence *evidence)
     return dumped != NULL || inherited != NULL;
 }
 
+/* Said to be protected, and written to all the same. */
+static bool protection_lost(const struct case_run *run, struct evidence *evidence)
+{
+    bool protected = false;
+    size_t at = 0;
+    for (const struct seen *seen; (seen = next_seen(run, SEEN_OPERATION, &at)) != NULL;) {
+        if (seen->operation.code == MODEL_PROTECT)
+        protected =
+            seen->event.outcome == MODEL_OK && seen->operation.arg != SECRET_ACCESS_READ_WRITE;
+        if (seen->operation.code != MODEL_TOUCH || seen->event.outcome != MODEL_OK || !protected)
+            continue;
+        say(evidence,
+            "%s, and protect said that the secret at 0x%" PRIx64 " is out of reach: it is not",
+            fault_before(run, seen->op_index), seen->event.address);
+        return true;
+    }
+    return false;
+}
+
 static bool refused_badly(const struct case_run *run, struct evidence *evidence)
 {
     size_t at = 0;
@@ -231,7 +265,7 @@ static enum finding weaker(const struct case_run *run, struct evidence *evidence
         finding = contents_kept(run, evidence);
     if (finding == FINDING_KEPT)
         finding = freed_windows(run, evidence);
-    if (finding == FINDING_KEPT && refused_badly(run, evidence))
+    if (finding == FINDING_KEPT && (refused_badly(run, evidence) || protection_lost(run, evidence)))
         finding = FINDING_BROKEN;
     return finding;
 }
@@ -241,7 +275,9 @@ static enum finding quota_lost(const struct faults *faults, struct evidence *evi
 {
     char operation[96];
     const char *fault = faults->last != NULL ? faults->last->text : "no fault";
-    if (faults->refused != NULL) {
+    /* where two never fit beside each other, the second says nothing: what fits at the end does */
+    bool two_fit = faults->fulls == 0 || faults->fits[0] >= 2;
+    if (faults->refused != NULL && two_fit) {
         say(evidence, "%s; when calls work again `%s` still says no: %s", fault,
             model_operation_print(&faults->refused->operation, operation, sizeof operation),
             strerrorname_np(faults->refused->event.error));
@@ -310,8 +346,8 @@ const struct promise promise_fault_hygiene = {
         "Of mlock, mmap, mprotect, madvise, munmap, munlock and getrandom the first to fifth "
         "call within alloc, resize and free, or within open, fails with errnos of its man "
         "page, once and for ever. What is handed out must be locked, guarded, kept out of core "
-        "files and of children, each where claimed, and "
-        "wiped when freed; a secret from before must be whole; when calls work again alloc "
+        "files and of children, each where claimed, also when it was resized, and "
+        "wiped when freed; what protect says is out of reach must be; a secret from before must be whole; when calls work again alloc "
         "must, and as many secrets fit as before. Each call is refused before it takes "
         "effect, and locking also after it did, as a failed mlock can be charged.",
     .in_practice =

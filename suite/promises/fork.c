@@ -9,12 +9,14 @@
     "open\n"                                           \
     "alloc s0 n\nalloc s1 n\nalloc s2 n\nalloc s3 n\n" \
     "fill s0\nfill s1\nfill s2\nfill s3\nlook s1\n"
+/* to a secret, where they are offered */
+#define OTHER_WAYS "resize s1 2*n\nfree s2\nalloc-aligned s2 n 64\nfill s2\nlook s1\n"
 #define UNTOUCHED "check s0\ncheck s1\ncheck s2\ncheck s3\nlook s1\n"
 
 static void plan(struct plan *p)
 {
-    plan_sweep(p,
-               SECRETS "fork libc\n" UNTOUCHED "fork raw\n" UNTOUCHED "fork libc use\n" UNTOUCHED);
+    plan_sweep(p, SECRETS "fork libc\n" UNTOUCHED OTHER_WAYS "fork raw\n" UNTOUCHED
+                          "fork libc use\n" UNTOUCHED);
 }
 
 /* Each child must have shown itself: one that ended before could not be looked at. */
@@ -105,10 +107,12 @@ const struct promise promise_fork = {
     .statement =
         "A child, by fork or raw clone, cannot read the secret; the parent's is untouched; "
         "what the child may do with the allocator is as documented.",
-    .observed = "Children are made by fork() and by a raw clone, which runs no atfork handlers. "
-                "Each passes a descriptor of its own memory over, which is searched at the places "
-                "of all live secrets, inaccessible pages too. A third child allocates and frees as "
-                "the subject's flags allow. The parent's bytes and locks are looked at after each.",
+    .observed =
+        "Children are made by fork() and by a raw clone, which runs no atfork handlers. "
+        "Each passes a descriptor of its own memory over, which is searched at the places "
+        "of all live secrets, inaccessible pages too. Before the second one secret is "
+        "resized and one asked for with an alignment, where that is offered. A third child allocates and frees as "
+        "the subject's flags allow. The parent's bytes and locks are looked at after each.",
     .in_practice = "No MADV_WIPEONFORK or MADV_DONTFORK; an advice whose failure is ignored, as on "
                    "memfd_secret; wiping by an atfork handler, which a raw clone does not run.",
     .observers = OBSERVE_CHILDREN | OBSERVE_MEMORY | OBSERVE_LOCKS,

@@ -10,14 +10,17 @@ static void plan(struct plan *p)
 }
 
 /* The slack that alignment forces: from n to n rounded up. */
-static enum finding judge(const struct case_run *run, struct evidence *evidence)
+static uint64_t slack_bytes(const struct case_run *run, const struct model_event *walk)
 {
-    const struct seen *walk = last_operation(run, MODEL_WALK);
     uint64_t align = run->variant->is.min_align;
     if (align == 0)
         align = alignof(max_align_t);
-    uint64_t size = walk != NULL ? walk->event.size_bytes : 0;
-    return guard_judge(run, (align - size % align) % align, evidence);
+    return (align - walk->size_bytes % align) % align;
+}
+
+static enum finding judge(const struct case_run *run, struct evidence *evidence)
+{
+    return guard_judge(run, slack_bytes, evidence);
 }
 
 const struct promise promise_guard_after = {

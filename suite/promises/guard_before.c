@@ -7,9 +7,15 @@ static void plan(struct plan *p)
     guard_plan(p, "before");
 }
 
+static uint64_t page_before(const struct case_run *run, const struct model_event *walk)
+{
+    (void)walk;
+    return run->page_bytes - 1;
+}
+
 static enum finding judge(const struct case_run *run, struct evidence *evidence)
 {
-    return guard_judge(run, run->page_bytes - 1, evidence);
+    return guard_judge(run, page_before, evidence);
 }
 
 const struct promise promise_guard_before = {

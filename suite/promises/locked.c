@@ -10,7 +10,12 @@ static void plan(struct plan *p)
                   "look s1\n" /* locked before the first byte is written */
                   "alloc s2 n\n"
                   "fill s0\nfill s1\nfill s2\n"
-                  "look s0\nlook s1\nlook s2\n");
+                  "look s0\nlook s1\nlook s2\n"
+                  /* and on every other way to a secret, where it is offered */
+                  "protect s0 read\nlook s0\nprotect s0 read-write\nlook s0\n"
+                  "resize s1 2*n\nlook s1\nresize s1 n\nlook s1\n"
+                  "look s2\n");
+    plan_part_as(p, "aligned", "open\nalloc s0 n\nlook s0\nalloc-aligned s1 n 64\nlook s1\n");
 }
 
 static enum finding judge(const struct case_run *run, struct evidence *evidence)
@@ -29,8 +34,9 @@ const struct promise promise_locked = {
     .statement = "Every page that holds a byte of a live secret is locked, from before alloc "
                  "returns until the secret is wiped.",
     .observed =
-        "Three secrets of each size are allocated and filled. Three witnesses must agree "
-        "for each of their pages: the flag `lo` of the mapping in smaps decides; VmLck must "
+        "Three secrets of each size are allocated and filled; where that is offered one is made "
+        "read-only and writable again, one is resized, and one is asked for with an alignment. "
+        "Three witnesses must agree for each of their pages: the flag `lo` of the mapping in smaps decides; VmLck must "
         "cover the pages; MADV_PAGEOUT, tried in the case, must be refused with EINVAL.",
     .in_practice =
         "Locking by a length that leaves out the last page or all but the first; an "

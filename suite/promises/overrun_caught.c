@@ -14,7 +14,7 @@ const struct promise promise_overrun_caught = {
                  "freed.",
     .observed =
         "The bytes past the middle one of three secrets are inverted: 1 byte at every size, "
-        "then 16, then up to a page. Either a guard traps (SEGV_ACCERR), or the free that "
+        "then 2, 16, and up to a page. Either a guard traps (SEGV_ACCERR), or the free that "
         "follows must end the program, by `fatal` or a signal. Bytes that `usable` says are "
         "the program's do not count. How many bytes it took is reported.",
     .in_practice =

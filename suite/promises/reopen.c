@@ -21,12 +21,18 @@ static void plan(struct plan *p)
 /* Open, or an allocation, that says no only after a close. */
 static bool says_no_now(const struct case_run *run, struct evidence *evidence)
 {
-    unsigned opened = 0;
+    unsigned opened = 0, refused_first = 0, refused_now = 0;
     size_t at = 0;
     for (const struct seen *seen; (seen = next_seen(run, SEEN_OPERATION, &at)) != NULL;) {
         bool opens = seen->operation.code == MODEL_OPEN;
         bool no = seen->event.outcome == MODEL_REFUSED;
-        if (no && (opens || seen->operation.code == MODEL_ALLOC) && opened > (opens ? 0 : 1)) {
+        if (opens)
+            refused_now = 0;
+        if (no && seen->operation.code == MODEL_ALLOC) {
+            refused_now++;
+            refused_first += opened <= 1; /* too large from the start says nothing of closing */
+        }
+        if ((no && opens && opened > 0) || refused_now > refused_first) {
             say(evidence, "%s worked before close, and says no after it: %s",
                 opens ? "open" : "alloc", strerrorname_np(seen->event.error));
             return true;

@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "suite/judge.h"
+#include "suite/freed.h"
 
 #define MANY(count)                                                              \
     "open\ncrowd n " #count "\ncrowd-look\ncrowd-free every-other\ncrowd-look\n" \
-    "alloc s0 n\nfill s0\nlook s0\ncheck s0\ncrowd-free last\n"
+    "alloc s0 n\nfill s0\nlook s0\ncheck s0\nfree s0\ncrowd-free last\n"
 
 /* One size for each way of placing that allocators have. */
 static void plan(struct plan *p)
@@ -52,6 +52,27 @@ static bool too_little_locked(const struct case_run *run, const struct seen *cro
     return true;
 }
 
+/* What is left when all are freed, anywhere; or goes back to the kernel while they are. */
+static bool left(const struct case_run *run, struct evidence *evidence)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        const struct seen *seen = &run->seen[i];
+        bool going = seen->kind == SEEN_RELEASE && seen->operation.code == MODEL_CROWD_FREE;
+        uint64_t windows = seen->bytes.dead_windows + (going ? seen->bytes.live_windows : 0);
+        if ((!going && seen->kind != SEEN_RESIDUE) || windows == 0 ||
+            strcmp(seen->bytes.where, "registers") == 0)
+            continue;
+        say(evidence,
+            "%" PRIu64 " runs of 8 secret bytes %s: in the %" PRIu64 " bytes at 0x%" PRIx64,
+            windows,
+            going ? "when many were freed and memory given back" : "left of many, all freed",
+            seen->bytes.size_bytes, seen->bytes.address);
+        note_address(evidence, "address", seen->bytes.address);
+        return true;
+    }
+    return false;
+}
+
 static bool overlap(const struct case_run *run, struct evidence *evidence)
 {
     size_t at = 0;
@@ -72,6 +93,7 @@ static enum finding judge(const struct case_run *run, struct evidence *evidence)
         return FINDING_REFUSED;
     }
     note_number(evidence, "live_secrets_max", crowd->event.count);
+    note_number(evidence, "left_sum", freed_looks(run, SEEN_RESIDUE));
     if (overlap(run, evidence) || too_little_locked(run, crowd, evidence))
         return FINDING_BROKEN;
     for (const struct seen *seen; (seen = next_seen(run, SEEN_OPERATION, &at)) != NULL;) {
@@ -82,9 +104,21 @@ static enum finding judge(const struct case_run *run, struct evidence *evidence)
             return finding;
     }
     enum finding finding = worse(locks_kept(run, evidence), contents_kept(run, evidence));
+    if (finding == FINDING_KEPT && left(run, evidence))
+        return FINDING_BROKEN;
     if (finding == FINDING_KEPT)
-        say(evidence, "all are whole and locked, and alloc said no where there was no more");
+        say(evidence, "all are whole and locked, and wiped; alloc said no where there was no more");
     return finding;
+}
+
+static bool controls(const struct evidence *positive, const struct evidence *negative, char *why,
+                     size_t why_bytes)
+{
+    (void)negative;
+    if (noted(positive, "left_sum", 0) > 0)
+        return true;
+    (void)snprintf(why, why_bytes, "what the leaking control leaves of many secrets was not seen");
+    return false;
 }
 
 const struct promise promise_scale = {
@@ -95,11 +129,16 @@ const struct promise promise_scale = {
         "131,072 secrets of 32 bytes, 1,024 of 257 and 1,024 of a page are asked for, for two "
         "seconds at most; how many there were then, or when alloc said no, is reported. Each "
         "must be whole and locked (by MADV_PAGEOUT, with VmLck as second witness), none may "
-        "overlap another; then every other one is freed and the rest looked at again.",
-    .in_practice = "The limit on locked memory, or on mappings (vm.max_map_count), is met and not "
-                   "noticed; a table of fixed length; a search that takes time by the square.",
-    .observers = OBSERVE_LOCKS | OBSERVE_MEMORY | OBSERVE_LIMIT,
+        "overlap another; then every other one is freed and the rest looked at again; when all are "
+        "freed no 8 bytes of any may be left in the process, nor have gone back to the kernel.",
+    .in_practice =
+        "The limit on locked memory, or on mappings (vm.max_map_count), is met and not "
+        "noticed; a table of fixed length; a search that takes time by the square; wiping "
+        "only what a table has room for.",
+    .observers =
+        OBSERVE_LOCKS | OBSERVE_MEMORY | OBSERVE_LIMIT | OBSERVE_PROCESS | OBSERVE_RELEASES,
     .slow = true,
     .plan = plan,
     .judge = judge,
+    .controls = controls,
 };

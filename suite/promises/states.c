@@ -52,6 +52,10 @@ static void plan_size(struct plan *p, const struct model_size *n)
     add(&text, "protect s1 none\nprotect s1 read\ncheck s1\n");
     add_touches(&text, "write", 1);
     add(&text, "free s2\nfree s1\ncheck s0\n");
+    /* a place used before, resized where that is offered, and freed without access */
+    add(&text, "alloc s1 n\nfill s1\nresize s1 2*n\nprotect s1 none\n");
+    add_touches(&text, "read", pages);
+    add(&text, "alloc s2 n\nfill s2\nresize s2 2*n\nfree s2\nfree s1\ncheck s0\n");
     (void)snprintf(label, sizeof label, "n=%s", model_size_print(*n, size, sizeof size));
     plan_case(p, label, text.bytes, n);
 }
@@ -110,6 +114,8 @@ static enum finding judge_touches(const struct case_run *run, struct evidence *e
             say(evidence, "protect said no");
             return FINDING_REFUSED;
         }
+        if (seen->operation.code == MODEL_ALLOC && seen->operation.slot == 1)
+            access = SECRET_ACCESS_READ_WRITE;
         if (seen->operation.code == MODEL_PROTECT)
             access = seen->operation.arg;
         if (seen->operation.code != MODEL_TOUCH)
@@ -169,11 +175,11 @@ const struct promise promise_states = {
     .statement =
         "No access and read-only are enforced by the MMU on every page of a secret, and can "
         "be taken back with its bytes kept.",
-    .observed =
-        "The middle one of three secrets of each size is made read-only, inaccessible and "
-        "writable again. In each state one byte on each of its pages, and its last one, is "
-        "read and written by the case itself; what is not allowed must trap, what is must "
-        "not. Its bytes and the others' are compared; it is freed while read-only, and wiped if one that is writable is.",
+    .observed = "The middle one of three secrets of each size is made read-only, inaccessible and "
+                "writable again. In each state one byte on each of its pages, and its last one, is "
+                "read and written by the case itself; what is not allowed must trap, what is must "
+                "not. Its bytes and the others' are compared; it is freed while read-only, and one "
+                "that was resized while inaccessible; both are wiped if one that is writable is.",
     .in_practice =
         "mprotect of the requested length from the pointer's page on, which leaves out the "
         "last page; a count of nested states that comes out wrong; a state kept in a "

@@ -151,8 +151,8 @@ const struct promise promise_threads = {
     .statement =
         "All that is promised of one secret holds while several threads allocate and free.",
     .observed =
-        "Two to four threads allocate, fill, look at, check and free secrets of one size at the "
-        "same time, in two storms of up to 1,024 rounds. Each secret must be locked (by "
+        "Two to four threads allocate, fill, look at, check and free secrets of one size, their own "
+        "and each other's, at the same time, in two storms of up to 1,024 rounds. Each secret must be locked (by "
         "MADV_PAGEOUT) from alloc to free and hold its bytes till then; nothing of them may be "
         "given back unwiped, or be found anywhere in the process when all threads are done; what "
         "was alive before and what comes after must be whole and locked; and after close "
@@ -161,7 +161,7 @@ const struct promise promise_threads = {
         "what is seen to break is broken, what holds has held so often.",
     .in_practice =
         "A pool without a lock, or with one around half of it; a reference count of locked pages "
-        "that is not atomic; a thread-local cache that is never wiped; munlock of a page in "
+        "that is not atomic; a free by another thread than the one that allocated; a thread-local cache that is never wiped; munlock of a page in "
         "which another thread has just been given a slot.",
     .observers = OBSERVE_PROCESS | OBSERVE_LOCKS | OBSERVE_RELEASES | OBSERVE_MEMORY,
     .flags = SECRET_ALLOC_THREAD_SAFE,

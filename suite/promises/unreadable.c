@@ -9,14 +9,15 @@ static void plan(struct plan *p)
     plan_part_as(p, "",
                  "open\nalloc s0 n\nalloc s1 n\nfill s0\nfill s1\nlook s0\ncheck s0\n"
                  "free s0\nalloc s0 n\nfill s0\nlook s0\ncheck s0\nlook s1\ncheck s1\n");
+    plan_part_as(p, "refused",
+                 "open\nalloc s0 n\nfill s0\nlook s0\nfail memfd-secret 1 EMFILE on\n"
+                 "alloc s1 n\nfill s1\nlook s1\ncheck s1\nheal\n");
 }
 
 static enum finding judge(const struct case_run *run, struct evidence *evidence)
 {
     uint64_t looks = 0, checked = 0;
     size_t at = 0;
-    if (refused(run, evidence))
-        return FINDING_REFUSED;
     for (const struct seen *seen; (seen = next_seen(run, SEEN_OUTSIDE, &at)) != NULL; looks++) {
         const struct seen_bytes *bytes = &seen->bytes;
         if (bytes->place_bytes == 0)
@@ -26,6 +27,8 @@ static enum finding judge(const struct case_run *run, struct evidence *evidence)
         note_address(evidence, "address", bytes->address);
         return FINDING_BROKEN;
     }
+    if (refused(run, evidence))
+        return FINDING_REFUSED;
     /* That nothing could be read proves something only where the secret is seen to be there. */
     at = 0;
     for (const struct seen *seen; (seen = next_seen(run, SEEN_CHECK, &at)) != NULL;)
@@ -44,7 +47,8 @@ const struct promise promise_unreadable = {
     .level = PROMISE_EXTRA,
     .statement = "Another process, root included, cannot read the secret (memfd_secret(2)).",
     .observed =
-        "The place of each live secret, of each size and when it is used again, is read "
+        "The place of each live secret, of each size, when it is used again and where "
+        "memfd_secret is refused meanwhile, is read "
         "through /proc/PID/mem by the supervisor, which reads all other memory of the case "
         "so. That it holds the secret is seen by a thread of the case that reads it for the "
         "supervisor: a reader that is blind does not pass.",

@@ -19,10 +19,12 @@ const struct promise promise_zero_on_free = {
     .level = PROMISE_CORE,
     .statement = "No 8 consecutive bytes of a secret (all bytes, of a shorter one) remain in its "
                  "place when free returns or, where the memory is given back, at that moment.",
-    .observed = "Secrets are planted by one read(2), all usable bytes of them, and freed. At each "
-                "munmap, munlock, discarding madvise, mremap, MAP_FIXED mapping, brk and shmdt the "
-                "call is stopped and the memory is searched before it goes; when free returns the "
-                "place is searched through /proc/PID/mem, which also reads inaccessible pages.",
+    .observed =
+        "Secrets are planted by one read(2), all usable bytes of them, and freed; in cases of "
+        "their own such that were resized or asked for with an alignment. At each "
+        "munmap, munlock, discarding madvise, mremap, MAP_FIXED mapping, brk and shmdt the "
+        "call is stopped and the memory is searched before it goes; when free returns the "
+        "place is searched through /proc/PID/mem, which also reads inaccessible pages.",
     .in_practice =
         "No wipe at all; a memset that the compiler removes; a wipe of the requested "
         "length where more was usable, of all but the last bytes, or after munlock; only "

@@ -47,10 +47,11 @@ static json_t *object_or_empty(json_t *object)
 
 static json_t *evidence_json(const struct evidence *evidence)
 {
-    return json_pack("{s:o, s:i, s:i, s:i, s:i, s:i, s:o}", "summary", text(evidence->summary),
+    return json_pack("{s:o, s:i, s:i, s:i, s:i, s:i, s:o, s:o}", "summary", text(evidence->summary),
                      "cases", (int)evidence->cases, "kept", (int)evidence->kept, "broken",
                      (int)evidence->broken, "refused", (int)evidence->refused, "unseen",
-                     (int)evidence->unseen, "details", object_or_empty(evidence->details));
+                     (int)evidence->unseen, "elapsed_ms", number(evidence->elapsed_ms), "details",
+                     object_or_empty(evidence->details));
 }
 
 static json_t *verdict_json(const struct verdict_record *record)
@@ -128,11 +129,12 @@ json_t *report_json(const struct run_result *result)
 
     for (size_t s = 0; s < result->count; s++)
         json_array_append_new(subjects, subject_json(&result->subjects[s]));
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", "strongroom-result/1",
-                     "host", host_json(&result->host), "subjects", subjects, "skipped",
-                     skipped_json(result->skipped, result->skipped_count), "sizes",
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema",
+                     "strongroom-result/1", "host", host_json(&result->host), "subjects", subjects,
+                     "skipped", skipped_json(result->skipped, result->skipped_count), "sizes",
                      sizes_json(result), "seed", seed_text(result->seed), "elapsed_ms",
-                     number(result->elapsed_ms), "cases", number(result->cases));
+                     number(result->elapsed_ms), "cases", number(result->cases), "operations",
+                     object_or_empty(result->operations), "looks", object_or_empty(result->looks));
 }
 
 /* ---- list ---- */

@@ -60,6 +60,13 @@ def test_file_that_is_no_shared_object(tmp_path):
         assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", ["verify", "compare"])
+def test_pipe_is_not_waited_for(command, tmp_path):
+    path = tmp_path / "pipe.so"
+    os.mkfifo(path)
+    wrong(f"{path}: not a shared object: a pipe", command, path)
+
+
 def test_file_that_may_not_be_read(tmp_path):
     path = tmp_path / "closed.so"
     path.write_bytes((FIXTURES / "no_symbol.so").read_bytes())

@@ -14,6 +14,12 @@ GUARDED, MEMFD = "ref-alloc-guarded", "ref-alloc-memfd"
 KNOWN = json.loads(
     subprocess.run([BUILD / "strongroom", "list", "--json", "-"], capture_output=True, text=True, check=True).stdout
 )
+HOST = json.loads(
+    subprocess.run(
+        [BUILD / "strongroom", "verify", GUARDED, "--only", "alignment", "--case", "n=1", "--json", "-"],
+        capture_output=True, text=True, check=True,
+    ).stdout
+)["host"]["observers"]
 PROMISES = {promise["id"]: promise["observers"] for promise in KNOWN["promises"]}
 PROMISES.pop("no-swap")  # changes the host: test_swap.py
 PAIRS = [(promise, observer) for promise, observers in PROMISES.items() for observer in observers]
@@ -66,6 +72,19 @@ def test_observer_that_sees_nothing_wrong(judged, promise, observer):
     # A capability that is not there shows at once: not looked at, rather than looked at in vain.
     expected = ("not observable here", 3) if observer == "ipc-lock" else ("error", 2)
     assert (record["verdict"], run.status) == expected, record["evidence"]["summary"]
+
+
+@pytest.mark.parametrize("promise", ["sizes", "alignment"])
+def test_the_model_of_a_correct_allocator_is_not_heard(strongroom, promise):
+    """The shadow model is the oracle of these alone; others have it beside what they look at."""
+    run = strongroom("verify", GUARDED, "--only", promise, "--json", "-", env={"STRONGROOM_BLIND": "model"})
+    assert (run.named(GUARDED), run.status) == ({promise: "error"}, 2)
+
+
+def test_every_observer_there_is_was_switched_off():
+    """By the pairs above; `swap` in test_swap.py, `cores` below. A new observer fails here until some promise needs it."""
+    names = set(HOST)
+    assert names == {observer for _, observer in PAIRS} | {"swap", "cores"}
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """A real swap file: what reaches it, that a blind look is found out, and that it is gone afterwards, however the run ends."""
 
+import json
 import os
 import pathlib
 import signal
@@ -9,6 +10,7 @@ import time
 import pytest
 
 BUILD = pathlib.Path(os.environ["STRONGROOM_BUILD"])
+DEFECTS = json.loads((BUILD / "defects" / "index.json").read_text(encoding="utf-8"))
 
 
 def areas():
@@ -43,10 +45,11 @@ def test_nothing_of_the_reference_is_swapped(strongroom, swap_env):
         assert record["controls"]["positive"]["broken"] == record["controls"]["positive"]["cases"] > 0
 
 
-def test_what_is_not_locked_is_found_there(strongroom, swap_env):
-    defect = BUILD / "defects" / "lock-first-page.so"
+@pytest.mark.parametrize("name", [defect["id"] for defect in DEFECTS if "no-swap" in defect["must"]])
+def test_what_is_known_to_be_swapped_is_found_there(strongroom, swap_env, name):
+    defect = BUILD / "defects" / f"{name}.so"
     run = strongroom("verify", defect, "--only", "no-swap", "--allow-swap", "--json", "-", env=swap_env)
-    assert run.status == 1 and run.named("lock-first-page") == {"no-swap": "broken"}
+    assert run.status == 1 and run.named(name) == {"no-swap": "broken"}
 
 
 def test_what_was_freed_unwiped_and_unlocked_is_found_there(strongroom, swap_env):

@@ -1,0 +1,89 @@
+"""The kill matrix, of a made-up result: who catches what, what is missed, and what cries wolf."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+SOURCE = pathlib.Path(os.environ["STRONGROOM_SOURCE"])
+PROMISES = ("locked", "fresh")
+
+
+def subject(name, **verdicts):
+    return {"name": name, "verdicts": [
+        {"promise": promise, "verdict": verdicts.get(promise, "holds"), "evidence": {"summary": "seen", "elapsed_ms": 1500}}
+        for promise in PROMISES
+    ]}
+
+
+def defect(name, must, **more):
+    return {"id": name, "what": "w", "base": "control-correct", "must": must, "may": [], "fuzz": "yes", "file": f"{name}.patch"} | more
+
+
+@pytest.fixture
+def matrix(tmp_path):
+    """Runs it on defects and subjects; returns exit status, kill-matrix.json, targets by name."""
+    def run(defects, subjects):
+        (tmp_path / "defects").mkdir()
+        (tmp_path / "defects" / "index.json").write_text(json.dumps(defects))
+        (tmp_path / "result.json").write_text(json.dumps({"subjects": subjects}))
+        done = subprocess.run(
+            [sys.executable, SOURCE / "tools" / "kill-matrix", "--build", tmp_path, "--from", tmp_path / "result.json", "--without-unit-tests"],
+            capture_output=True, text=True,
+        )
+        if done.returncode == 2:
+            return 2, done.stderr, None
+        rows = json.loads((tmp_path / "targets" / "kill-matrix.json").read_text())
+        return done.returncode, json.loads((tmp_path / "kill-matrix.json").read_text()), {row["name"]: row for row in rows}
+    return run
+
+
+MANY = [defect(f"d{i}", ["locked"]) for i in range(79)]
+ALL_CAUGHT = [subject(f"d{i}", locked="broken") for i in range(79)]
+
+
+def test_all_is_well(matrix):
+    more = [defect("e0", ["fresh"]), defect("e1", ["fresh"])]
+    seen = [subject("e0", fresh="broken"), subject("e1", fresh="broken"), subject("control-correct")]
+    status, found, bars = matrix(MANY + more, ALL_CAUGHT + seen)
+    assert status == 0 and all(row["met"] for row in bars.values())
+    column = {entry["detector"]: entry for entry in found["detectors"]}["fresh"]
+    assert column["only_it"] == ["e0", "e1"] and column["false_alarms"] == []
+    assert next(row for row in found["defects"] if row["id"] == "e0")["first_seconds"] == 1.5
+
+
+def test_a_defect_that_nobody_catches_is_named(matrix):
+    status, _, bars = matrix(MANY + [defect("e0", ["fresh"])], ALL_CAUGHT + [subject("e0"), subject("control-correct")])
+    assert status == 1
+    assert bars["caught by nobody"] | {"met": None} == bars["caught by nobody"] | {"measured": 1, "how": "e0", "met": None}
+    assert not bars["caught by all that must"]["met"]
+
+
+def test_a_catch_of_what_the_base_breaks_itself_is_none(matrix):
+    seen = [subject("e0", fresh="broken"), subject("control-correct", fresh="broken")]
+    _, found, bars = matrix(MANY + [defect("e0", ["fresh"])], ALL_CAUGHT + seen)
+    assert bars["caught by nobody"]["how"] == "e0"
+    assert bars["false alarms on good subjects"]["measured"] == 1
+
+
+def test_what_is_documented_of_a_good_subject_is_no_false_alarm(matrix):
+    seen = [subject("control-correct"), {"name": "libsodium", "verdicts": [
+        {"promise": "accounting", "verdict": "broken", "evidence": {"summary": "s", "elapsed_ms": 1}}]}]
+    _, _, bars = matrix(MANY, ALL_CAUGHT + seen)
+    assert bars["false alarms on good subjects"]["met"]
+
+
+def test_others_add_their_columns_by_place(matrix, tmp_path):
+    (tmp_path / "detectors").mkdir()
+    (tmp_path / "detectors" / "fuzzer.json").write_text(json.dumps({"defects": {"e0": {"caught": True, "seconds": 3}}, "good": {}}))
+    _, found, bars = matrix(MANY + [defect("e0", [])], ALL_CAUGHT + [subject("e0"), subject("control-correct")])
+    assert next(row for row in found["defects"] if row["id"] == "e0")["caught_by"] == ["fuzzer"]
+    assert bars["caught by nobody"]["met"]
+
+
+def test_a_result_without_the_defects_is_of_no_use(matrix):
+    status, error, _ = matrix(MANY, [subject("control-correct")])
+    assert status == 2 and error.startswith("kill-matrix: not in the result: d0 ") and error.count("\n") == 1
