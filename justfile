@@ -156,7 +156,7 @@ targets:
 
 # All of the below that ends by itself: an hour or two. Each goes on where it was killed, or is short
 [group('nightly')]
-nightly: test test-nightly elsewhere suite-targets bench fuzz-nightly targets
+nightly: test test-nightly elsewhere coverage kill-matrix mutants false-alarms suite-targets bench fuzz-nightly targets
 
 # Tests that take minutes or need a container engine
 [group('nightly')]

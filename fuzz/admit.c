@@ -100,10 +100,6 @@ static bool reduce(struct model_operation *op, const struct secret_alloc *varian
         if (op->arg != MODEL_CROWD_FULL && op->arg > CROWD_LOG2_MAX)
             op->arg = CROWD_LOG2_MAX;
         return true;
-    case MODEL_ALLOC_ALIGNED:
-        if ((size_t)1 << op->arg < variant->min_align)
-            op->arg = (uint8_t)__builtin_ctzl(variant->min_align);
-        return true;
     case MODEL_TOUCH:
         if (!has_guard(op, claims))
             op->arg = (uint8_t)(op->arg & ~MODEL_TOUCH_WRITE);

@@ -8,7 +8,6 @@
  *   smash, misuse            out, unless the subject reports misuse through `fatal`, and claims to
  *                            notice this one: what nobody notices would damage the fuzzer itself
  *   smash                    is followed by the free that has to notice it, and ends the program
- *   alloc-aligned            for the subject's own alignment at least: whether less may be had for less is not settled
  *                            (README.md)
  *   crowd                    of 64 at most, or full; the limit is never above LIMIT_BYTES
  *   touch, walk ... write    past an end: reads instead, but for subjects that claim a guard there
