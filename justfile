@@ -88,6 +88,46 @@ docs: build
     '{{ tools }}/promises' '{{ root }}/build/strongroom' >'{{ root }}/build/promises.md'
     cp '{{ root }}/build/promises.md' '{{ root }}/docs/promises.md'
 
+# Look for broken promises with libFuzzer: fuzz [SUBJECT|PATH.so] [SECONDS]
+[group('fuzz')]
+[no-cd]
+[no-exit-message]
+fuzz SUBJECT='ref-alloc' SECONDS='60': build
+    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' libfuzzer "$1" "$2"
+
+# The same with AFL++
+[group('fuzz')]
+[no-cd]
+[no-exit-message]
+fuzz-afl SUBJECT='ref-alloc' SECONDS='60': build
+    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' afl "$1" "$2"
+
+# From a crash to a small C program: triage FILE VARIANT [--keep NAME]
+[group('fuzz')]
+[no-cd]
+[no-exit-message]
+triage *ARGS: build
+    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' triage "$@"
+
+# Every committed input on the reference allocator, under both engines
+[group('fuzz')]
+[no-exit-message]
+corpus-check SUBJECT='ref-alloc': build
+    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' corpus-check "$1"
+
+# The committed corpus anew, from it and from what fuzzing left in the build
+[group('fuzz')]
+[no-exit-message]
+corpus-minimise SUBJECT='ref-alloc': build
+    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' corpus-minimise "$1"
+
+# The same, from these folders: corpus-merge FOLDER...
+[group('fuzz')]
+[no-cd]
+[no-exit-message]
+corpus-merge *FOLDERS: build
+    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' corpus-minimise ref-alloc "$@"
+
 # Judge every allocator found here, measure what a secret costs with each, and write docs/comparison.md: [RESULT.json]
 [group('measure')]
 [no-exit-message]
@@ -116,7 +156,7 @@ targets:
 
 # All of the below that ends by itself: an hour or two. Each goes on where it was killed, or is short
 [group('nightly')]
-nightly: test test-nightly elsewhere suite-targets bench targets
+nightly: test test-nightly elsewhere coverage kill-matrix mutants false-alarms suite-targets bench fuzz-nightly targets
 
 # Tests that take minutes or need a container engine
 [group('nightly')]
@@ -135,6 +175,16 @@ elsewhere *TARGETS:
 [no-exit-message]
 suite-targets *ARGS: build
     exec /usr/bin/python3 '{{ root }}/suite/tests/measure' --first ref-alloc,libsodium,openssl,malloc-mlock "$@" -- ref-alloc libsodium
+
+# Fuzzing against its bars: hours in full (--seeds N, --every N for less); goes on where it was killed
+[group('nightly')]
+[no-exit-message]
+fuzz-targets *ARGS: build
+    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' targets --rate-variant ref-alloc-packed "$@" -- ref-alloc
+
+[private]
+[no-exit-message]
+fuzz-nightly: (fuzz-targets "--seeds" "2" "--every" "4" "--seconds" "20")
 
 # Who catches which known-bad allocator, and who cries wolf: kill-matrix [--from RESULT.json]
 [group('nightly')]

@@ -52,6 +52,8 @@ struct fault {
 static struct ledger {
     _Atomic(ledger_release *) release;
     _Atomic(void *) release_arg;
+    _Atomic(ledger_mapped *) mapped;
+    _Atomic(void *) mapped_arg;
     _Atomic size_t calls, locks, releases, faults;
     _Atomic bool disarmed;
     struct fault fault[MODEL_CALLS];
@@ -214,6 +216,21 @@ MODEL_UNCHECKED static long carry_out(const struct call *c)
     return raw_call6(c->number, c->a, c->b, c->c, c->d, c->e, c->f);
 }
 
+/* Reports a change of the address space. */
+MODEL_UNCHECKED static void trace(const struct call *c, long result)
+{
+    ledger_mapped *mapped = atomic_load(&ledger.mapped);
+    void *arg = atomic_load(&ledger.mapped_arg);
+    if (mapped == NULL)
+        return;
+    if (c->number == CALL_MMAP)
+        mapped(arg, c->number, 0, (uintptr_t)result, (size_t)c->b);
+    else if (c->number == SYS_munmap)
+        mapped(arg, c->number, (uintptr_t)c->a, 0, (size_t)c->b);
+    else if (c->number == SYS_mremap)
+        mapped(arg, c->number, (uintptr_t)c->a, (uintptr_t)result, (size_t)c->c);
+}
+
 /* Returns as the kernel does. */
 MODEL_UNCHECKED static long enter(struct call c)
 {
@@ -229,6 +246,8 @@ MODEL_UNCHECKED static long enter(struct call c)
     long result = carry_out(&c);
     if (kind == MODEL_CALL_LOCK && !raw_failed(result))
         atomic_fetch_add(&ledger.locks, 1);
+    if (error == 0 && !raw_failed(result))
+        trace(&c, result);
     return error != 0 ? -error : result;
 }
 
@@ -365,6 +384,13 @@ void ledger_watch(ledger_release *release, void *arg)
     atomic_store(&ledger.release, NULL); /* the old one is never called with the new argument */
     atomic_store(&ledger.release_arg, arg);
     atomic_store(&ledger.release, release);
+}
+
+void ledger_trace(ledger_mapped *mapped, void *arg)
+{
+    atomic_store(&ledger.mapped, NULL);
+    atomic_store(&ledger.mapped_arg, arg);
+    atomic_store(&ledger.mapped, mapped);
 }
 
 struct ledger_counts ledger_counts(void)

@@ -29,6 +29,11 @@
  * async-signal-safe and must not call what is interposed. */
 typedef void ledger_release(void *arg, long call, uintptr_t address, size_t size_bytes);
 
+/* Called after a call that maps or unmaps memory has succeeded and was reported so: mmap, munmap,
+ * mremap (old_address is where it was). Under the same conditions as ledger_release. */
+typedef void ledger_mapped(void *arg, long call, uintptr_t old_address, uintptr_t address,
+                           size_t size_bytes);
+
 struct ledger_counts {
     uint64_t calls;    /* interposed calls of any kind */
     uint64_t locks;    /* mlock, mlock2, mlockall that succeeded */
@@ -38,6 +43,8 @@ struct ledger_counts {
 
 /* release may be NULL. */
 void ledger_watch(ledger_release *release, void *arg);
+/* mapped may be NULL. */
+void ledger_trace(ledger_mapped *mapped, void *arg);
 /* Calls made so far; monotonic. */
 struct ledger_counts ledger_counts(void);
 /* Makes the nth next call of a kind fail with error (see program.h, MODEL_FAIL). kind is an enum

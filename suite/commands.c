@@ -231,6 +231,11 @@ static int replay_program(const struct options *options)
     char error[ERROR_BYTES] = "";
     int status;
 
+    if (options->print && options->words.count == 1)
+        return replay_print(options->words.items[0], error, sizeof error) ? 0
+                                                                          : complain("%s", error);
+    if (options->print)
+        return complain("replay: --print takes a program: strongroom replay --print PROGRAM");
     if (options->words.count != 2)
         return complain("replay: takes a program and a subject: strongroom replay PROGRAM SUBJECT");
     settings.subjects = NULL;
@@ -275,6 +280,7 @@ static const struct option explain_table[] = {
     OPTIONS_END,
 };
 static const struct option replay_table[] = {
+    {"print", no_argument, NULL, OPTION_PRINT},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"seed", required_argument, NULL, OPTION_SEED},
     OPTIONS_END,
@@ -329,9 +335,10 @@ const struct command commands[] = {
      "usage: strongroom explain PROMISE... | --all\n", explain_table, explain},
     {"replay", "run one program on one allocator and show each operation",
      "usage: strongroom replay PROGRAM SUBJECT [--timeout S] [--seed N]\n"
+     "       strongroom replay --print PROGRAM\n"
      "\n"
      "Runs the program in the file PROGRAM (text or bytes; 'model/program.h' describes both) on\n"
-     "the subject, a line for each operation.\n"
+     "the subject, a line for each operation; --print only shows it as text.\n"
      "\n"
      "exit status: 0 it ran to its end; 1 the subject died, hung or broke a promise; 2 the\n"
      "             verifier or its arguments failed\n",

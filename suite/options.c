@@ -190,6 +190,9 @@ static bool option_take(struct options *options, int code, char *value, struct c
     case OPTION_VERBOSE:
         options->verbose = true;
         return true;
+    case OPTION_PRINT:
+        options->print = true;
+        return true;
     case OPTION_ALL:
         options->all = true;
         return true;

@@ -25,7 +25,8 @@ enum option_code {
     OPTION_QUICK,
     OPTION_ALLOW_SWAP,
     OPTION_C,
-    OPTION_ALL
+    OPTION_ALL,
+    OPTION_PRINT
 };
 
 /* A list of names, NULL-terminated; items is NULL while there are none. */
@@ -42,7 +43,7 @@ struct options {
     const char *only_case, *json, *c;
     unsigned jobs, timeout_ms; /* 0: not given */
     uint64_t seed;
-    bool seeded, verbose, all, help, skip_slow, quick, allow_swap;
+    bool seeded, verbose, all, print, help, skip_slow, quick, allow_swap;
 };
 
 /* Reads argv (argv[0] is the command's own name) by a command's table. On failure false, and

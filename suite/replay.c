@@ -140,6 +140,17 @@ static int print_run(const struct case_run *run)
     return broken ? 1 : 0;
 }
 
+bool replay_print(const char *program_path, char *error, size_t error_bytes)
+{
+    static struct model_program program;
+    static char text[PROGRAM_BYTES_MAX];
+    if (!program_read(program_path, &program, error, error_bytes))
+        return false;
+    (void)model_program_print(&program, text, sizeof text);
+    (void)fputs(text, stdout);
+    return true;
+}
+
 int replay(const char *program_path, const char *subject, const struct run_settings *settings,
            char *error, size_t error_bytes)
 {

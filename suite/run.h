@@ -44,6 +44,8 @@ struct catalog_entry {
 bool catalog_list(struct catalog_entry **entries, size_t *count, struct skipped_subject **skipped,
                   size_t *skipped_count, char *error, size_t error_bytes);
 
+/* Prints one program (text or bytes, from a file) as text. False, and error says why. */
+bool replay_print(const char *program_path, char *error, size_t error_bytes);
 /* Runs one program (text or bytes, from a file) on one subject and prints what each operation did
  * and what was observed, a line each. Exit status: 0 ran to its end, 1 the subject died or hung
  * or a promise of the shadow model was broken, 2 harness or arguments. */

@@ -237,6 +237,14 @@ bool catalog_list(struct catalog_entry **entries, size_t *count, struct skipped_
     return true;
 }
 
+bool replay_print(const char *program_path, char *error, size_t error_bytes)
+{
+    (void)program_path;
+    (void)error;
+    (void)error_bytes;
+    return true;
+}
+
 int replay(const char *program_path, const char *subject, const struct run_settings *settings,
            char *error, size_t error_bytes)
 {

@@ -123,6 +123,14 @@ def test_explain_says_all_four_things_of_each_promise():
     assert strongroom("explain", "locked").stdout in done.stdout
 
 
+def test_replay_prints_a_program_as_text(tmp_path):
+    program = tmp_path / "program"
+    program.write_bytes(b"SRP\1\0\0\0\0" + b"\1" + b"\0" * 7 + b"\6\2\0\0\x20\0\0\0")
+    done = strongroom("replay", "--print", program)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "strongroom program 1\nopen\nalloc s2 32\n"
+
+
 def test_replay_tells_each_operation(tmp_path):
     program = tmp_path / "program"
     program.write_text("strongroom program 1\nopen\nalloc s0 32\nfill s0\ncheck s0\nfree s0\n")

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run.c: the target without an engine: runs programs from files, and turns them into other forms. See `usage`.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fuzz/admit.h"
+#include "fuzz/target.h"
+#include "model/emit.h"
+#include "model/program.h"
+
+#define FILE_BYTES_MAX ((size_t)1 << 20)
+
+static const char usage[] =
+    "usage: strongroom-fuzz [--counts] FILE|FOLDER...   run programs, in one process\n"
+    "       strongroom-fuzz --print FILE                a program as text\n"
+    "       strongroom-fuzz --c FILE                    as a C program\n"
+    "       strongroom-fuzz --assemble FOLDER FILE...   as bytes, to FOLDER/NAME\n"
+    "       strongroom-fuzz --variants                  the variants of the subject\n"
+    "\n"
+    "A program is bytes, or text that begins with `strongroom program`. The subject is the shared object at\n"
+    "$STRONGROOM_SUBJECT, its variant $STRONGROOM_VARIANT; fuzz/README.md has the rest of the environment.\n"
+    "Each program that breaks a promise is one line on standard error, its end JSON. --counts says how often each\n"
+    "operation came to each outcome, and how often each check of the oracle was made.\n"
+    "Exit status: 0 nothing is broken, 1 something is, 2 it could not be looked at.\n";
+
+static int status;
+
+static bool complain(const char *path, const char *why)
+{
+    (void)fprintf(stderr, "strongroom-fuzz: %s: %s\n", path, why);
+    status = 2;
+    return false;
+}
+
+/* ---- files ---- */
+
+struct file {
+    size_t count;
+    uint8_t bytes[FILE_BYTES_MAX + 1];
+};
+
+/* Reads a program in either form; text is assembled. */
+static bool file_read(const char *path, struct file *file)
+{
+    static struct model_program program;
+    char error[160];
+    FILE *stream = fopen(path, "re");
+    if (stream == NULL)
+        return complain(path, strerror(errno));
+    file->count = fread(file->bytes, 1, FILE_BYTES_MAX, stream);
+    int failed = ferror(stream);
+    (void)fclose(stream);
+    if (failed != 0)
+        return complain(path, "cannot be read");
+    file->bytes[file->count] = '\0';
+    const char *text = (const char *)file->bytes;
+    if (strncmp(text, "strongroom program", strlen("strongroom program")) != 0)
+        return true;
+    if (!model_program_parse(&program, text, NULL, error, sizeof error))
+        return complain(path, error);
+    file->count = model_program_encode(&program, file->bytes, FILE_BYTES_MAX);
+    admit_grant_fork(file->bytes, file->count);
+    return true;
+}
+
+/* ---- running ---- */
+
+static void run_file(const char *path)
+{
+    static struct file file;
+    if (!file_read(path, &file))
+        return;
+    const struct violation *violation = target_run(file.bytes, file.count);
+    if (violation == NULL)
+        return;
+    (void)fprintf(stderr, "%s: ", path);
+    target_print(violation);
+    status = status == 2 ? 2 : 1;
+}
+
+static void run_path(const char *path)
+{
+    struct stat about;
+    struct dirent **entries;
+    if (stat(path, &about) != 0 || !S_ISDIR(about.st_mode)) {
+        run_file(path);
+        return;
+    }
+    int count = scandir(path, &entries, NULL, alphasort);
+    for (int i = 0; i < count; i++) {
+        char inner[4096];
+        if (entries[i]->d_name[0] != '.') {
+            (void)snprintf(inner, sizeof inner, "%s/%s", path, entries[i]->d_name);
+            run_path(inner);
+        }
+        free(entries[i]);
+    }
+    if (count >= 0)
+        free(entries);
+}
+
+static void print_counts(void)
+{
+    static const char *const outcomes[] = {"ok", "refused", "skipped", "trapped", "died"};
+    const struct target_counts *counts = target_counts();
+    (void)printf("programs %" PRIu64 "\n", counts->programs);
+    for (unsigned code = 0; code < MODEL_CODES; code++) {
+        struct model_operation op = {.code = (uint8_t)code};
+        char text[96];
+        (void)model_operation_print(&op, text, sizeof text);
+        text[strcspn(text, " ")] = '\0';
+        for (unsigned outcome = 0; outcome <= MODEL_DIED; outcome++)
+            (void)printf("operation %s %s %" PRIu64 "\n", text, outcomes[outcome],
+                         counts->operations[code][outcome]);
+    }
+    for (unsigned check = 0; check < ORACLE_CHECKS; check++)
+        (void)printf("check %s %" PRIu64 "\n", oracle_check_names[check], counts->checks[check]);
+}
+
+static void run(char **paths, bool counts)
+{
+    target_start();
+    for (; *paths != NULL; paths++)
+        run_path(*paths);
+    if (counts)
+        print_counts();
+}
+
+/* ---- other forms ---- */
+
+static bool program_read(const char *path, struct model_program *program)
+{
+    static struct file file;
+    if (!file_read(path, &file))
+        return false;
+    model_program_decode(program, file.bytes, file.count);
+    return true;
+}
+
+static void print(const char *path)
+{
+    static struct model_program program;
+    static char text[FILE_BYTES_MAX];
+    if (program_read(path, &program) &&
+        model_program_print(&program, text, sizeof text) < sizeof text)
+        (void)fputs(text, stdout);
+}
+
+static void print_c(const char *path)
+{
+    static struct model_program program;
+    const char *subject = getenv("STRONGROOM_SUBJECT");
+    if (program_read(path, &program) && !model_emit_c(&program, subject == NULL ? "" : subject,
+                                                      getenv("STRONGROOM_VARIANT"), stdout))
+        (void)complain(path, "could not be written");
+}
+
+static void assemble(const char *folder, const char *path)
+{
+    static struct file file;
+    char to[4096];
+    const char *name = strrchr(path, '/') == NULL ? path : strrchr(path, '/') + 1;
+    if (!file_read(path, &file))
+        return;
+    (void)snprintf(to, sizeof to, "%s/%.*s", folder, (int)strcspn(name, "."), name);
+    FILE *stream = fopen(to, "we");
+    if (stream == NULL || fwrite(file.bytes, 1, file.count, stream) != file.count)
+        (void)complain(to, "could not be written");
+    if (stream != NULL && fclose(stream) != 0)
+        (void)complain(to, "could not be written");
+}
+
+static void print_variants(void)
+{
+    static struct model_subject subject;
+    char error[256];
+    const char *path = getenv("STRONGROOM_SUBJECT");
+    if (path == NULL)
+        (void)complain("STRONGROOM_SUBJECT", "is not set: the path of a subject's shared object");
+    else if (!model_subject_load(&subject, path, error, sizeof error))
+        (void)complain(path, error);
+    for (size_t i = 0; i < subject.count; i++)
+        (void)puts(subject.variants[i].name);
+}
+
+int main(int argc, char **argv)
+{
+    const char *first = argc > 1 ? argv[1] : "";
+    if (strcmp(first, "--help") == 0)
+        (void)fputs(usage, stdout);
+    else if (strcmp(first, "--variants") == 0 && argc == 2)
+        print_variants();
+    else if (strcmp(first, "--print") == 0 && argc == 3)
+        print(argv[2]);
+    else if (strcmp(first, "--c") == 0 && argc == 3)
+        print_c(argv[2]);
+    else if (strcmp(first, "--assemble") == 0 && argc > 3)
+        for (int i = 3; i < argc; i++)
+            assemble(argv[2], argv[i]);
+    else if (strcmp(first, "--counts") == 0 && argc > 2)
+        run(argv + 2, true);
+    else if (argc > 1 && first[0] != '-')
+        run(argv + 1, false);
+    else
+        (void)complain("arguments", "--help says which there are");
+    return status;
+}

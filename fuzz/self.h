@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * self.h: this process's own memory, looked at without touching it, and its locks.
+ *
+ * Bytes are read through /proc/self/mem, which also shows pages without access and says EIO where
+ * nothing is mapped. It belongs to the process that opened it, and fuzzers fork: it is opened when it is
+ * first needed, and again where memory_forked was called. Everything here is raw and async-signal-safe.
+ */
+#ifndef FUZZ_SELF_H
+#define FUZZ_SELF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Reads up to size_bytes at address. How many could be read: 0 where nothing is mapped, or where the
+ * kernel itself cannot look (memfd_secret). */
+size_t memory_read(uintptr_t address, void *out, size_t size_bytes);
+/* In a forked child, before anything else here. */
+void memory_forked(void);
+/* Calls access(arg), which touches memory of the subject's; false if that trapped. For memory that should be
+ * accessible this is ten times faster than to ask the kernel. Only while a program runs. */
+bool memory_try(void (*access)(void *arg), void *arg);
+/* VmLck in bytes; UINT64_MAX if it cannot be read. */
+uint64_t memory_locked_bytes(void);
+/* How many of the pages that hold a byte of the range are not locked, by MADV_PAGEOUT; of a long
+ * range the 64 pages at each end are asked. first_page: the first such page. */
+size_t memory_pages_unlocked(uintptr_t address, size_t size_bytes, uintptr_t *first_page);
+/* Does this kernel know MADV_PAGEOUT? Otherwise nothing can be said of locks. */
+bool memory_locks_can_be_seen(void);
+
+#endif

@@ -1,0 +1,77 @@
+"""What the recipes do: names of subjects, triage; the engines themselves, where clang has them."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+BUILD = pathlib.Path(os.environ["STRONGROOM_BUILD"])
+SOURCE = pathlib.Path(os.environ["STRONGROOM_SOURCE"])
+RECIPES = SOURCE / "fuzz" / "recipes.py"
+PROGRAM = """strongroom program 1
+open
+alloc s1 3
+alloc s0 40
+fill s1
+fill s0
+check s0
+free s0
+free s1
+close
+"""
+
+
+def recipe(*arguments):
+    env = {**os.environ, "STRONGROOM_FUZZ_BUILD": str(BUILD)}
+    return subprocess.run([sys.executable, RECIPES, *arguments], env=env, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def crash(tmp_path):
+    path = tmp_path / "crash"
+    path.write_text(PROGRAM)
+    return path
+
+
+def test_triage_leaves_what_is_needed_and_writes_c_that_shows_it(crash):
+    done = recipe("triage", crash, "wipe-sizeof-pointer")
+    assert done.returncode == 1, done.stderr
+    assert "breaks zero-on-free" in done.stdout
+    assert "program 1\nopen\nalloc s0 40\nfill s0\nfree s0\n\n" in done.stdout
+    assert "control-correct      breaks nothing" in done.stdout
+    binary = crash.with_suffix(".bin")
+    subprocess.run(["cc", "-w", "-o", binary, f"{crash}.c", "-ldl", "-lpthread"], check=True)
+    bad = subprocess.run([binary], capture_output=True, text=True)
+    assert "40 of 40 bytes of s0 still there" in bad.stdout
+    good = subprocess.run([binary, BUILD / "controls" / "correct.so"], capture_output=True, text=True)
+    assert "BAD" not in good.stdout
+
+
+def test_triage_says_so_when_nothing_is_broken(crash):
+    done = recipe("triage", crash, "control-correct")
+    assert done.returncode == 0
+    assert "breaks nothing" in done.stdout
+    assert not pathlib.Path(f"{crash}.c").exists()
+
+
+def test_unknown_subjects_and_several_variants_are_one_line(crash):
+    for subject in ("nobody", "ref-alloc"):
+        done = recipe("triage", crash, subject)
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not shutil.which("clang"), reason="clang is not installed")
+def test_libfuzzer_finds_what_is_wrong_and_keeps_the_input(tmp_path):
+    made = subprocess.run([SOURCE / "fuzz" / "engines", tmp_path, "libfuzzer"], capture_output=True, text=True)
+    if made.returncode != 0 and "libclang_rt.fuzzer" in made.stderr:
+        pytest.skip("clang's libFuzzer (libclang-rt-14-dev) is not installed")
+    assert made.returncode == 0, made.stderr
+    env = {**os.environ, "STRONGROOM_SUBJECT": str(BUILD / "defects" / "resize-leaves-tail.so"), "ASAN_OPTIONS": "detect_leaks=0:handle_abort=0"}
+    command = [tmp_path / "fuzz" / "libfuzzer", "-seed=1", "-runs=200000", "-max_total_time=60", f"-artifact_prefix={tmp_path}/"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, errors="replace")
+    assert '"subject": "resize-leaves-tail"' in done.stderr, done.stderr[-800:]
+    assert list(tmp_path.glob("crash-*"))
