@@ -61,7 +61,7 @@ void machine_crowd(struct machine *m)
     for (size_t added = 0; added < wanted && added < room; added++) {
         if (!member_add(m, size_bytes))
             break;
-        if (added % 64 == 63 && now_ms() > until_ms)
+        if (added >= MODEL_CROWD_LEAST && added % 64 == 0 && now_ms() > until_ms)
             break;
     }
     m->event.count = m->shadow.crowd_count;

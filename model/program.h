@@ -30,7 +30,8 @@
 #define MODEL_SLOTS 32u            /* named secrets s0..s31 */
 #define MODEL_OPERATIONS_MAX 1024u /* in one program; more are dropped when bytes are read */
 #define MODEL_CROWD_MAX 131072u    /* secrets in the crowd: many at once, without names */
-#define MODEL_CROWD_MS 2000u       /* no crowd grows for longer than that */
+#define MODEL_CROWD_MS 2000u       /* no crowd grows for longer than that, */
+#define MODEL_CROWD_LEAST 4096u /* but for so many: else a slow machine might not meet the limit */
 #define MODEL_CROWD_FULL_MAX 1152u /* `full` adds no more than that */
 #define MODEL_STORM_THREADS_MAX 8u
 #define MODEL_STORM_SIZE_MAX ((size_t)1 << 20) /* of each secret in a storm */

@@ -114,9 +114,16 @@ static void released(struct watch *watch, const char *name, uint64_t address, ui
         released_by_close(watch, &bytes);
 }
 
-static void released_by_break(struct watch *watch, uint64_t new_end)
+/* Where the break is now we know from the call before: to ask smaps each time takes seconds where there
+ * are many mappings. One that failed leaves too high an end, where nothing is. */
+static void released_by_break(struct watch *watch, uint64_t new_end, bool by_child)
 {
-    uint64_t old_end = new_end == 0 ? 0 : target_mapping_end(&watch->target, new_end);
+    bool known = watch->break_end != 0 && !by_child;
+    uint64_t old_end = new_end == 0 ? 0
+                       : known      ? watch->break_end
+                                    : target_mapping_end(&watch->target, new_end);
+    if (new_end != 0 && !by_child)
+        watch->break_end = new_end;
     if (old_end > new_end)
         released(watch, "brk", new_end, old_end - new_end);
 }
@@ -204,7 +211,7 @@ static void take_effect(struct watch *watch, const struct seccomp_notif *request
         watch->run->observers &= ~(unsigned)OBSERVE_FAULTS;
 }
 
-static int judge_call(struct watch *watch, const struct notify_call *call)
+static int judge_call(struct watch *watch, const struct notify_call *call, bool by_child)
 {
     int error = fault_due(watch, call);
     if (error != 0)
@@ -223,7 +230,7 @@ static int judge_call(struct watch *watch, const struct notify_call *call)
         released_by_file(watch, call);
         return 0;
     case NOTIFY_BREAK:
-        released_by_break(watch, call->address);
+        released_by_break(watch, call->address, by_child);
         return 0;
     case NOTIFY_SIGNAL:
         if (may_signal(watch, call->process))
@@ -245,9 +252,10 @@ void watch_notification(struct watch *watch)
     struct notify_call call = notify_read(&request);
     /* A child's calls are judged too: one made by vfork shares our memory, and a search costs only
      * time. Faults are for the case itself. */
-    if (!is_case(watch, request.pid))
+    bool by_child = !is_case(watch, request.pid);
+    if (by_child)
         call.fault = -1;
-    int error = judge_call(watch, &call);
+    int error = judge_call(watch, &call, by_child);
     if (error != 0 && call.fault == watch->fault.call && watch->fault.after)
         take_effect(watch, &request);
     notify_answer(watch->listener_fd, &request, error);

@@ -39,6 +39,7 @@ struct watch {
     struct model_operation operation; /* under way, or the last one */
     uint32_t op_index;
     uint64_t last_locked_bytes, last_ledger_calls; /* as of the operation before */
+    uint64_t break_end;                            /* as the last brk asked for; 0: unknown */
     bool in_subject; /* between BEGIN and END of an operation that calls the subject */
     bool loaded, finished;
     struct watched_slot slots[MODEL_SLOTS];

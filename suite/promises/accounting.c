@@ -18,7 +18,7 @@ static void plan(struct plan *p)
                  LIMIT "alloc s0 n\nprotect s0 read\n" ALL "free s0\nalloc s1 n\ncrowd-free first\n"
                        "free s1\nclose\n");
     plan_part_as(p, "resized",
-                 LIMIT ALL "crowd-free first\nalloc s0 n\nresize s0 5*page\nresize s0 max\n"
+                 LIMIT ALL "crowd-free first\nalloc s0 n\nresize s0 5*page\nresize s0 half\n"
                            "free s0\n" ALL "crowd-free first\nclose\n");
     plan_part_as(p, "alive-at-close", LIMIT ALL "close\n");
     plan_part_as(p, "refusals",
