@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* unreadable: another process, root included, cannot read the secret. */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "suite/judge.h"
 
@@ -42,6 +43,18 @@ static enum finding judge(const struct case_run *run, struct evidence *evidence)
     return FINDING_KEPT;
 }
 
+/* Where memfd_secret is made to fail, the control must have said no: else no failure was felt. */
+static bool controls(const struct evidence *positive, const struct evidence *negative, char *why,
+                     size_t why_bytes)
+{
+    (void)positive;
+    if (negative->refused > 0)
+        return true;
+    (void)snprintf(why, why_bytes,
+                   "memfd_secret was made to fail, and the control did not feel it");
+    return false;
+}
+
 const struct promise promise_unreadable = {
     .id = "unreadable",
     .level = PROMISE_EXTRA,
@@ -55,8 +68,9 @@ const struct promise promise_unreadable = {
     .in_practice =
         "Ordinary memory where memfd_secret is refused (RLIMIT_MEMLOCK, a kernel without "
         "it) and nobody said so; a copy in ordinary memory.",
-    .observers = OBSERVE_SECRETMEM | OBSERVE_MEMORY,
+    .observers = OBSERVE_SECRETMEM | OBSERVE_MEMORY | OBSERVE_FAULTS,
     .negative = "secretmem",
     .plan = plan,
     .judge = judge,
+    .controls = controls,
 };
