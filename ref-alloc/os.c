@@ -53,6 +53,20 @@ bool os_reserve_at(unsigned char *address, size_t size_bytes)
                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, &address);
 }
 
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+/* A kernel that doesn't know the flag takes the address for a wish (mmap(2)): then it is given back. */
+void os_hold(unsigned char *address, size_t size_bytes)
+{
+    unsigned char *held;
+    if (map(address, size_bytes, PROT_NONE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, &held) &&
+        held != address)
+        os_unmap(held, size_bytes);
+}
+
 static bool memfd_secret(int *fd)
 {
     long result = syscall(SYS_memfd_secret, (unsigned)O_CLOEXEC);

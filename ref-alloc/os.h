@@ -22,6 +22,8 @@ size_t os_page_bytes(void);
 bool os_reserve(size_t size_bytes, unsigned char **address);
 /* The same, in place of whatever is mapped at `address`. */
 bool os_reserve_at(unsigned char *address, size_t size_bytes);
+/* Reserves addresses where nothing is mapped, so that nothing comes there; does nothing where something is. */
+void os_hold(unsigned char *address, size_t size_bytes);
 /* memfd_secret(2) pages, read-write, in place of what is mapped at `address`. Locked by their nature. */
 bool os_map_secret_at(unsigned char *address, size_t size_bytes);
 bool os_has_secret_memory(void);

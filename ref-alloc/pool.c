@@ -372,6 +372,11 @@ void pool_adopt(struct pool *pool)
 {
     pool->generation++;
     pool->lists = (struct pool_lists){0};
+    /* Else a chunk of ours could come to lie there, and an inherited pointer would lead into it. */
+    struct chunk *chunk = pool->policy.absent_in_child ? atomic_load(&pool->chunks) : NULL;
+    for (; chunk != NULL; chunk = chunk->next)
+        if (chunk->base != NULL)
+            os_hold(chunk->base, chunk->layout.size_bytes);
 }
 
 static bool may_hold_secrets(const struct span *span)
