@@ -19,6 +19,7 @@
 
 #define LARGEST_BYTES ((size_t)9000)
 #define BUDGET_BYTES ((size_t)1 << 20)
+#define PIECE_BYTES 8
 #define SECRET 'S'
 #define NEIGHBOUR 'T'
 
@@ -60,6 +61,15 @@ static bool holds_only(const unsigned char *secret, size_t size_bytes, int byte)
     return true;
 }
 
+/* One byte alone may be a piece of any pointer: eight are a piece of a secret. */
+static bool holds_piece(const unsigned char *secret, size_t size_bytes, int byte)
+{
+    size_t run_bytes = 0;
+    for (size_t i = 0; i < size_bytes && run_bytes < PIECE_BYTES; i++)
+        run_bytes = secret[i] == byte ? run_bytes + 1 : 0;
+    return run_bytes == PIECE_BYTES;
+}
+
 static void look(const struct secret_alloc *subject, void *context, size_t size_bytes)
 {
     size_t align = subject->min_align != 0 ? subject->min_align : _Alignof(max_align_t);
@@ -70,7 +80,7 @@ static void look(const struct secret_alloc *subject, void *context, size_t size_
         count(UNLOCKED, size_bytes, !is_locked(secret, size_bytes));
         count(MISALIGNED, size_bytes,
               (uintptr_t)secret % align != 0 || (uintptr_t)neighbour % align != 0);
-        count(STALE, size_bytes, memchr(secret, SECRET, size_bytes) != NULL);
+        count(STALE, size_bytes, holds_piece(secret, size_bytes, SECRET));
         memset(secret, SECRET, size_bytes);
         memset(neighbour, NEIGHBOUR, size_bytes);
         bool whole = holds_only(secret, size_bytes, SECRET);
