@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 /* No atfork handler of any library runs for this one. */
@@ -131,8 +132,21 @@ static int grandchild(void)
     return 0;
 }
 
+/* Absent or zero: nothing new may come to lie where an inherited pointer leads. */
+static int addresses_stay_taken(void)
+{
+    uintptr_t page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
+    CHECK(ref_alloc_allocate(heap, 32) != NULL);
+    for (size_t i = 0; i < 4; i++) {
+        void *page = (void *)((uintptr_t)secrets[i] / page_bytes * page_bytes);
+        CHECK(mmap(page, page_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != page);
+    }
+    return 0;
+}
+
 static int (*const bodies[])(void) = {inherited_pointers_are_only_freed, allocates_anew,
-                                      allocates_and_closes, grandchild};
+                                      allocates_and_closes, addresses_stay_taken, grandchild};
+#define BODIES (sizeof(bodies) / sizeof(bodies[0]))
 
 static void with_config(struct ref_alloc_config config, int (*finds)(void))
 {
@@ -140,7 +154,7 @@ static void with_config(struct ref_alloc_config config, int (*finds)(void))
     for (size_t f = 0; f < 2; f++) {
         open_with(config);
         in_child(forks[f], finds);
-        for (size_t b = 0; b < 4; b++)
+        for (size_t b = 0; b < BODIES; b++)
             in_child(forks[f], bodies[b]);
         check_and_close();
     }
