@@ -47,14 +47,16 @@ static bool page_untouched(const struct pagemap *map, uint64_t entry)
     return (entry & PAGEMAP_POPULATED) == 0 || (map->private_file && (entry & PAGEMAP_FILE) != 0);
 }
 
-/* How many pages from page_number on are known to be untouched? Asking spares populating them by
- * reading. */
-static uint64_t pages_untouched(struct pagemap *map, uint64_t page_number)
+/* How many of the pages from page_number on to page_end are known to be untouched? Asking spares populating them
+ * by reading; asking about more than is searched would walk many other mappings. */
+static uint64_t pages_untouched(struct pagemap *map, uint64_t page_number, uint64_t page_end)
 {
+    uint64_t pages = page_end - page_number;
     if (map->fd < 0)
         return 0;
     if (page_number < map->first || page_number - map->first >= map->count) {
-        ssize_t got = pread(map->fd, map->entries, sizeof map->entries,
+        uint64_t asked = pages < PAGEMAP_BLOCK ? pages : PAGEMAP_BLOCK;
+        ssize_t got = pread(map->fd, map->entries, asked * sizeof *map->entries,
                             (off_t)(page_number * sizeof *map->entries));
         map->first = page_number;
         map->count = got > 0 ? (uint64_t)got / sizeof *map->entries : 0;
@@ -122,10 +124,12 @@ struct sight target_search(const struct target_memory *memory, bool written_only
     search->pagemap.first = search->pagemap.count = 0;
 
     uint64_t end = address + size_bytes;
+    uint64_t page_end = (end + memory->page_bytes - 1) / memory->page_bytes;
     while (address < end && !search->stopped) {
         uint64_t in_page = address % memory->page_bytes;
         size_t to_page_end = min_size(end - address, memory->page_bytes - in_page);
-        uint64_t untouched = pages_untouched(&search->pagemap, address / memory->page_bytes);
+        uint64_t untouched =
+            pages_untouched(&search->pagemap, address / memory->page_bytes, page_end);
         if (untouched > 0) {
             search->tail_bytes = 0;
             address += to_page_end + (untouched - 1) * memory->page_bytes;
