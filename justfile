@@ -156,7 +156,7 @@ targets:
 
 # All of the below that ends by itself: an hour or two. Each goes on where it was killed, or is short
 [group('nightly')]
-nightly: test test-nightly elsewhere coverage kill-matrix mutants false-alarms suite-targets bench fuzz-nightly targets
+nightly: test test-nightly elsewhere coverage kill-matrix mutants suite-targets bench fuzz-nightly targets
 
 # Tests that take minutes or need a container engine
 [group('nightly')]
@@ -170,11 +170,11 @@ test-nightly: build
 elsewhere *TARGETS:
     exec '{{ root }}/ref-alloc/tests/elsewhere/run' "$@"
 
-# The verifier against its bars, speed and repeats: minutes; goes on where it was killed
+# The verifier against its bars, speed and repeats, and false alarms in 100 runs: an hour; goes on where it was killed
 [group('nightly')]
 [no-exit-message]
 suite-targets *ARGS: build
-    exec /usr/bin/python3 '{{ root }}/suite/tests/measure' --first ref-alloc,libsodium,openssl,malloc-mlock "$@" -- ref-alloc libsodium
+    exec /usr/bin/python3 '{{ tools }}/suite-targets' "$@"
 
 # Fuzzing against its bars: hours in full (--seeds N, --every N for less); goes on where it was killed
 [group('nightly')]
@@ -197,12 +197,6 @@ kill-matrix *ARGS: build
 [no-exit-message]
 mutants *ARGS: build
     exec nice -n 10 /usr/bin/python3 '{{ tools }}/mutants' "$@"
-
-# Judge the good subjects a hundred times; goes on where it was: false-alarms [--runs N]
-[group('nightly')]
-[no-exit-message]
-false-alarms *ARGS: build
-    exec nice -n 10 /usr/bin/python3 '{{ tools }}/false-alarms' "$@"
 
 # Judge again and again, and say every verdict that changed: repeat [--repeats N] [--busy]
 [group('nightly')]

@@ -16,15 +16,12 @@ def paths(build):
     return [path for path in every if (build / path).exists()]
 
 
-def alarms(result):
-    """[(subject, promise, verdict, summary)]: broken though it is kept, or `error`; and how many verdicts there were."""
-    found, count = [], 0
-    for subject in result["subjects"]:
-        if subject["name"] not in GOOD:
-            continue
-        for verdict in subject["verdicts"]:
-            count += verdict["verdict"] != "not observable here"
-            wrong = verdict["verdict"] == "broken" and verdict["promise"] not in GOOD[subject["name"]]
-            if wrong or verdict["verdict"] == "error":
-                found.append((subject["name"], verdict["promise"], verdict["verdict"], verdict["evidence"]["summary"]))
-    return found, count
+def alarms(cells):
+    """Of [(subject, promise, verdict, summary)]: those broken though it is kept, or `error`; and how many verdicts there were."""
+    looked = [cell for cell in cells if cell[0] in GOOD and cell[2] != "not observable here"]
+    wrong = [
+        (subject, promise, verdict, summary)
+        for subject, promise, verdict, summary in looked
+        if verdict == "error" or (verdict == "broken" and promise not in GOOD[subject])
+    ]
+    return wrong, len(looked)

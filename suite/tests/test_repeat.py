@@ -58,7 +58,7 @@ def test_a_verdict_that_changes_is_named(tmp_path):
         "#!/bin/sh\n"
         f"test -e {tmp_path}/second && verdict=holds || verdict=broken\n"
         f"touch {tmp_path}/second\n"
-        'echo \'{"subjects": [{"name": "s", "verdicts": [{"promise": "p", "verdict": "\'$verdict\'",\'\n'
+        'echo \'{"seed": "1", "subjects": [{"name": "s", "verdicts": [{"promise": "p", "verdict": "\'$verdict\'",\'\n'
         'echo \'"evidence": {"summary": "seen"}}]}]}\'\n'
     )
     fickle.chmod(0o755)
@@ -74,7 +74,7 @@ def test_runs_that_were_kept_are_not_run_again(tmp_path):
     counting.write_text(
         "#!/bin/sh\n"
         f"echo run >>{tmp_path}/count\n"
-        'echo \'{"subjects": [{"name": "s", "verdicts": [{"promise": "p", "verdict": "holds", "evidence": {"summary": ""}}]}]}\'\n'
+        'echo \'{"seed": "1", "subjects": [{"name": "s", "verdicts": [{"promise": "p", "verdict": "holds", "evidence": {"summary": ""}}]}]}\'\n'
     )
     counting.chmod(0o755)
     assert repeat("--program", counting, "--repeats", "3", "--keep", kept).returncode == 0
