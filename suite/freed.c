@@ -10,17 +10,11 @@
 static void plan_other_ways(struct plan *p)
 {
     static const char *const sizes[] = {"32", "257", "page+1", "3*page+17"};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        struct model_size n;
-        char label[48];
-        (void)snprintf(label, sizeof label, "other-ways n=%s", sizes[i]);
-        if (model_size_parse(sizes[i], &n))
-            plan_case(p, label,
-                      "open\nalloc s0 n\nresize s0 2*n\nfill s0 usable\nfree s0\n"
-                      "alloc s0 2*n\nresize s0 n\nfill s0 usable\nfree s0\n"
-                      "alloc-aligned s1 n 64\nfill s1 usable\nfree s1\n",
-                      &n);
-    }
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        plan_at(p, "other-ways", sizes[i],
+                "open\nalloc s0 n\nresize s0 2*n\nfill s0 usable\nfree s0\n"
+                "alloc s0 2*n\nresize s0 n\nfill s0 usable\nfree s0\n"
+                "alloc-aligned s1 n 64\nfill s1 usable\nfree s1\n");
 }
 
 /* Four rounds on s1, between two that stay, all usable bytes planted. */

@@ -18,13 +18,10 @@ static void plan_resized(struct plan *p, const char *side)
 {
     static const char *const sizes[] = {"page+1", "32", "100"};
     for (size_t i = 0; i < (plan_is_quick(p) ? 1 : sizeof sizes / sizeof *sizes); i++) {
-        struct model_size n;
-        char label[48], text[160];
-        (void)snprintf(label, sizeof label, "resized n=%s", sizes[i]);
+        char text[160];
         (void)snprintf(text, sizeof text, MISUSE_THREE "resize s1 2*n\nsmash s1 %s 1\nfree s1\n",
                        side);
-        if (model_size_parse(sizes[i], &n))
-            plan_case(p, label, text, &n);
+        plan_at(p, "resized", sizes[i], text);
     }
 }
 

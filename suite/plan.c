@@ -2,6 +2,7 @@
 /* plan.c: turns the programs of a promise into cases, over the sweep of sizes. */
 #include "suite/plan.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,13 +74,34 @@ void plan_case(struct plan *plan, const char *label, const char *text, const str
         abort();
 }
 
+void plan_at(struct plan *plan, const char *prefix, const char *size, const char *text)
+{
+    char label[48];
+    struct model_size n;
+    (void)snprintf(label, sizeof label, "%s%sn=%s", prefix, prefix[0] != '\0' ? " " : "", size);
+    if (model_size_parse(size, &n))
+        plan_case(plan, label, text, &n);
+    else if (plan->error[0] == '\0')
+        (void)snprintf(plan->error, sizeof plan->error, "case '%s': no size", label);
+}
+
+void plan_text_add(struct plan_text *text, const char *format, ...)
+{
+    size_t room = sizeof text->bytes - text->length;
+    va_list arguments;
+    va_start(arguments, format);
+    int added = vsnprintf(text->bytes + text->length, room, format, arguments);
+    va_end(arguments);
+    if (added < 0 || (size_t)added >= room)
+        abort();
+    text->length += (size_t)added;
+}
+
 static void plan_sized(struct plan *plan, const char *prefix, const char *text,
                        const struct model_size *n)
 {
-    char label[48], size[24];
-    (void)snprintf(label, sizeof label, "%s%sn=%s", prefix, prefix[0] != '\0' ? " " : "",
-                   model_size_print(*n, size, sizeof size));
-    plan_case(plan, label, text, n);
+    char size[24];
+    plan_at(plan, prefix, model_size_print(*n, size, sizeof size), text);
 }
 
 static void plan_each(struct plan *plan, const char *prefix, const char *text,

@@ -86,6 +86,8 @@ const struct promise *promise_find(const char *id);
 
 /* Adds one case. text may use the letter n for size; label is unique in its promise. */
 void plan_case(struct plan *plan, const char *label, const char *text, const struct model_size *n);
+/* Adds one of a size in its text form, as "3*page+17"; the label is "n=SIZE", or "PREFIX n=SIZE" where that is not "". */
+void plan_at(struct plan *plan, const char *prefix, const char *size, const char *text);
 /* Adds text once for each size of the sweep; labels are "n=SIZE". */
 void plan_sweep(struct plan *plan, const char *text);
 /* The same with a prefix for the labels: "PREFIX n=SIZE". */
@@ -94,6 +96,13 @@ void plan_sweep_as(struct plan *plan, const char *prefix, const char *text);
 void plan_part_as(struct plan *plan, const char *prefix, const char *text);
 /* Are a few cases enough? The sweeps know by themselves. */
 bool plan_is_quick(const struct plan *plan);
+/* A program's text as it is put together; {0} is none yet. Aborts where it is longer than that. */
+struct plan_text {
+    size_t length;
+    char bytes[16384];
+};
+__attribute__((format(printf, 2, 3))) void plan_text_add(struct plan_text *text, const char *format,
+                                                         ...);
 /* The sweep itself: small, around powers of two, around pages, to some 256 KiB. */
 const struct model_size *plan_sizes(size_t *count);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* fault-hygiene: with any memory or entropy call failing: no crash, no weaker memory, no lost quota. */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +8,6 @@
 #include "suite/freed.h"
 #include "suite/guard.h"
 
-#define TEXT_BYTES 8192u
 #define NTH_MAX 5u /* of each kind of call, within one alloc, resize and free */
 
 /* The errnos that the man page of a call gives for what a caller cannot prevent. */
@@ -22,54 +20,39 @@ static const struct {
     {"getrandom", {"EAGAIN", "ENOSYS", "EINTR"}},
 };
 
-struct text {
-    char bytes[TEXT_BYTES];
-    size_t length;
-};
-
-__attribute__((format(printf, 2, 3))) static void add(struct text *text, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    text->length +=
-        (size_t)vsnprintf(text->bytes + text->length, TEXT_BYTES - text->length, format, arguments);
-    va_end(arguments);
-}
-
 /* s0 was there before, s1 comes and goes under the fault, s2 comes after it. */
-static void add_fault(struct text *text, const char *call, unsigned nth, const char *error,
+static void add_fault(struct plan_text *text, const char *call, unsigned nth, const char *error,
                       const char *on)
 {
     const char *child = strcmp(call, "madvise") == 0 ? "fork raw\n" : "";
-    add(text, "fail %s %u %s%s\n", call, nth, error, on);
-    add(text,
-        "alloc s1 n\nlook s1\nfill s1\nwalk s1 after page\n%s"
-        "resize s1 2*n\ncheck s1\nlook s1\nwalk s1 after page\n%sfree s1\n",
-        child, child);
-    add(text, "heal\ncheck s0\nalloc s2 n\nlook s2\nfill s2\nfree s2\n");
+    plan_text_add(text, "fail %s %u %s%s\n", call, nth, error, on);
+    plan_text_add(text,
+                  "alloc s1 n\nlook s1\nfill s1\nwalk s1 after page\n%s"
+                  "resize s1 2*n\ncheck s1\nlook s1\nwalk s1 after page\n%sfree s1\n",
+                  child, child);
+    plan_text_add(text, "heal\ncheck s0\nalloc s2 n\nlook s2\nfill s2\nfree s2\n");
 }
 
 /* A secret that is said to be out of reach must be, and must come back. */
-static void add_protect(struct text *text)
+static void add_protect(struct plan_text *text)
 {
     static const char *const accesses[] = {"none", "read"};
     for (size_t i = 0; i < 2; i++)
-        add(text,
-            "fail mprotect 1 ENOMEM on\nprotect s0 %s\ntouch s0 inside write 0\nheal\n"
-            "protect s0 read-write\ncheck s0\n",
-            accesses[i]);
+        plan_text_add(text,
+                      "fail mprotect 1 ENOMEM on\nprotect s0 %s\ntouch s0 inside write 0\nheal\n"
+                      "protect s0 read-write\ncheck s0\n",
+                      accesses[i]);
 }
 
 /* Each errno once and from then on, at the first call; the calls after that with one of them. */
-static void plan_use(struct plan *p, size_t kind, const char *size, const struct model_size *n)
+static void plan_use(struct plan *p, size_t kind, const char *size)
 {
-    static struct text text;
-    char label[48];
+    static struct plan_text text;
     const char *call = kinds[kind].call;
     text.length = 0;
     /* how many fit, before; then, where it can be closed, from a new start with nothing in reserve */
-    add(&text, "limit 8*page\nopen\ncrowd n full\ncrowd-free first\nclose\nopen\n");
-    add(&text, "alloc s0 n\nfill s0\n");
+    plan_text_add(&text, "limit 8*page\nopen\ncrowd n full\ncrowd-free first\nclose\nopen\n");
+    plan_text_add(&text, "alloc s0 n\nfill s0\n");
     for (size_t i = 0; i < 3; i++) {
         add_fault(&text, call, 1, kinds[kind].errnos[i], "");
         if (strcmp(kinds[kind].errnos[i], "EINTR") != 0) /* for ever: to be tried again for ever */
@@ -83,37 +66,32 @@ static void plan_use(struct plan *p, size_t kind, const char *size, const struct
         add_fault(&text, call, nth, kinds[kind].errnos[nth % 3], nth % 2 != 0 ? " on" : "");
     if (strcmp(call, "mprotect") == 0)
         add_protect(&text);
-    add(&text, "look s0\nfree s0\ncrowd n full\ncrowd-free first\n");
-    (void)snprintf(label, sizeof label, "%s n=%s", call, size);
-    plan_case(p, label, text.bytes, n);
+    plan_text_add(&text, "look s0\nfree s0\ncrowd n full\ncrowd-free first\n");
+    plan_at(p, call, size, text.bytes);
 }
 
 /* Where an allocator takes all its memory, or its keys, when it is opened. */
 static void plan_open(struct plan *p, size_t kind)
 {
-    static struct text text;
-    struct model_size n;
+    static struct plan_text text;
     char label[48];
     text.length = 0;
     for (unsigned nth = 1; nth <= 3; nth++) {
-        add(&text, "fail %s %u %s\nopen\nheal\nopen\n", kinds[kind].call, nth,
-            kinds[kind].errnos[nth % 3]);
-        add(&text, "alloc s0 n\nfill s0\nlook s0\ncheck s0\nfree s0\nclose\n");
+        plan_text_add(&text, "fail %s %u %s\nopen\nheal\nopen\n", kinds[kind].call, nth,
+                      kinds[kind].errnos[nth % 3]);
+        plan_text_add(&text, "alloc s0 32\nfill s0\nlook s0\ncheck s0\nfree s0\nclose\n");
     }
     (void)snprintf(label, sizeof label, "%s at open", kinds[kind].call);
-    if (model_size_parse("32", &n))
-        plan_case(p, label, text.bytes, &n);
+    plan_case(p, label, text.bytes, NULL);
 }
 
 static void plan(struct plan *p)
 {
     static const char *const sizes[] = {"256", "page", "page+1"};
     for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
-        for (size_t i = plan_is_quick(p) ? 2 : 0; i < sizeof sizes / sizeof *sizes; i++) {
-            struct model_size n;
-            if (strcmp(kinds[kind].call, "getrandom") != 0 && model_size_parse(sizes[i], &n))
-                plan_use(p, kind, sizes[i], &n);
-        }
+        for (size_t i = plan_is_quick(p) ? 2 : 0; i < sizeof sizes / sizeof *sizes; i++)
+            if (strcmp(kinds[kind].call, "getrandom") != 0)
+                plan_use(p, kind, sizes[i]);
         plan_open(p, kind);
     }
 }

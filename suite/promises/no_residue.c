@@ -11,20 +11,13 @@ static void plan(struct plan *p)
 {
     static const char *const sizes[] = {"16",   "17",   "32",     "64",     "100",      "255",
                                         "1000", "page", "page-1", "page+1", "2*page+1", "16*page"};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        struct model_size n;
-        char label[48];
-        if (!model_size_parse(sizes[i], &n))
-            continue;
-        (void)snprintf(label, sizeof label, "n=%s", sizes[i]);
-        plan_case(p, label,
-                  "open\nalloc s0 n\nalloc s1 n\nfill s0 usable\nfill s1\ncheck s0\n"
-                  "protect s0 read\nprotect s0 read-write\nfree s0\n"
-                  "alloc s2 n\nfill s2\nresize s2 2*n\ncheck s2\nresize s2 n\n"
-                  "resize s2 half\nresize s2 half-4095\nfree s2\n"
-                  "free s1\nclose\n",
-                  &n);
-    }
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        plan_at(p, "", sizes[i],
+                "open\nalloc s0 n\nalloc s1 n\nfill s0 usable\nfill s1\ncheck s0\n"
+                "protect s0 read\nprotect s0 read-write\nfree s0\n"
+                "alloc s2 n\nfill s2\nresize s2 2*n\ncheck s2\nresize s2 n\n"
+                "resize s2 half\nresize s2 half-4095\nfree s2\n"
+                "free s1\nclose\n");
 }
 
 /* Where a mapping belongs: its name in /proc/PID/maps. */

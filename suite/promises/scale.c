@@ -13,15 +13,10 @@
 /* One size for each way of placing that allocators have. */
 static void plan(struct plan *p)
 {
-    struct model_size n;
-    if (model_size_parse("32", &n))
-        plan_case(p, "n=32", MANY(131072), &n);
-    if (model_size_parse("257", &n))
-        plan_case(p, "n=257", MANY(1024), &n);
-    if (model_size_parse("page", &n))
-        plan_case(p, "n=page", MANY(1024), &n);
-    if (model_size_parse("2*page", &n))
-        plan_case(p, "n=2*page", MANY(512), &n);
+    plan_at(p, "", "32", MANY(131072));
+    plan_at(p, "", "257", MANY(1024));
+    plan_at(p, "", "page", MANY(1024));
+    plan_at(p, "", "2*page", MANY(512));
 }
 
 static enum finding judge_look(const struct seen *look, struct evidence *evidence)

@@ -3,61 +3,44 @@
 #include "suite/freed.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#define TEXT_BYTES 16384u
-
-struct text {
-    char bytes[TEXT_BYTES];
-    size_t length;
-};
-
-__attribute__((format(printf, 2, 3))) static void add(struct text *text, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    text->length +=
-        (size_t)vsnprintf(text->bytes + text->length, TEXT_BYTES - text->length, format, arguments);
-    va_end(arguments);
-}
-
 /* One byte on each page of s1: wherever it starts, steps of a page and its last byte meet all. */
-static void add_touches(struct text *text, const char *way, size_t pages)
+static void add_touches(struct plan_text *text, const char *way, size_t pages)
 {
     for (size_t i = 0; i < pages; i++)
-        add(text, "touch s1 inside %s %zu*page\n", way, i);
-    add(text, "touch s1 inside %s n-1\n", way);
+        plan_text_add(text, "touch s1 inside %s %zu*page\n", way, i);
+    plan_text_add(text, "touch s1 inside %s n-1\n", way);
 }
 
 /* `touch inside` beyond the end of a smaller one is skipped. */
 static void plan_size(struct plan *p, const struct model_size *n)
 {
-    static struct text text;
-    char label[48], size[24];
+    static struct plan_text text;
+    char size[24];
     size_t pages =
         model_size_bytes(*n, (size_t)sysconf(_SC_PAGESIZE)) / (size_t)sysconf(_SC_PAGESIZE) + 1;
     text.length = 0;
-    add(&text, "open\nalloc s0 n\nalloc s1 n\nalloc s2 n\nfill s0\nfill s1\nfill s2\n");
-    add(&text, "protect s1 read\ncheck s1\n");
+    plan_text_add(&text, "open\nalloc s0 n\nalloc s1 n\nalloc s2 n\nfill s0\nfill s1\nfill s2\n");
+    plan_text_add(&text, "protect s1 read\ncheck s1\n");
     add_touches(&text, "read", 1);
     add_touches(&text, "write", pages);
-    add(&text, "protect s1 none\n");
+    plan_text_add(&text, "protect s1 none\n");
     add_touches(&text, "read", pages);
     add_touches(&text, "write", 1);
-    add(&text, "touch s0 inside write n-1\ntouch s2 inside write 0\ncheck s0\ncheck s2\n");
-    add(&text, "protect s1 read-write\ncheck s1\n");
+    plan_text_add(&text,
+                  "touch s0 inside write n-1\ntouch s2 inside write 0\ncheck s0\ncheck s2\n");
+    plan_text_add(&text, "protect s1 read-write\ncheck s1\n");
     add_touches(&text, "write", pages);
-    add(&text, "protect s1 none\nprotect s1 read\ncheck s1\n");
+    plan_text_add(&text, "protect s1 none\nprotect s1 read\ncheck s1\n");
     add_touches(&text, "write", 1);
-    add(&text, "free s2\nfree s1\ncheck s0\n");
+    plan_text_add(&text, "free s2\nfree s1\ncheck s0\n");
     /* a place used before, resized where that is offered, and freed without access */
-    add(&text, "alloc s1 n\nfill s1\nresize s1 2*n\nprotect s1 none\n");
+    plan_text_add(&text, "alloc s1 n\nfill s1\nresize s1 2*n\nprotect s1 none\n");
     add_touches(&text, "read", pages);
-    add(&text, "alloc s2 n\nfill s2\nresize s2 2*n\nfree s2\nfree s1\ncheck s0\n");
-    (void)snprintf(label, sizeof label, "n=%s", model_size_print(*n, size, sizeof size));
-    plan_case(p, label, text.bytes, n);
+    plan_text_add(&text, "alloc s2 n\nfill s2\nresize s2 2*n\nfree s2\nfree s1\ncheck s0\n");
+    plan_at(p, "", model_size_print(*n, size, sizeof size), text.bytes);
 }
 
 static void plan(struct plan *p)

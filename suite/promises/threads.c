@@ -9,15 +9,12 @@
 
 static void add(struct plan *p, const char *size, const char *storm)
 {
-    struct model_size n;
-    char label[48], text[256];
-    (void)snprintf(label, sizeof label, "n=%s", size);
+    char text[256];
     (void)snprintf(text, sizeof text,
                    "open\nalloc s0 n\nfill s0\n%s\n%s\ncheck s0\nlook s0\nfree s0\n"
                    "crowd n 8\ncrowd-look\ncrowd-free every-other\ncrowd-free last\nclose\n",
                    storm, storm);
-    if (model_size_parse(size, &n))
-        plan_case(p, label, text, &n);
+    plan_at(p, "", size, text);
 }
 
 static void plan(struct plan *p)
