@@ -19,8 +19,6 @@
 #include "suite/observe/core.h"
 #include "suite/watch.h"
 
-#define LAUNCH_FAILED_EXIT 96 /* see launch.c */
-
 bool variant_claims(const struct variant *variant, const char *promise_id)
 {
     for (size_t i = 0; i < variant->is.claims_count; i++)
@@ -76,7 +74,9 @@ static bool needs_hand(const struct case_order *order)
 
 static bool start_send(struct watch *watch, const struct case_order *order)
 {
-    struct case_start start = {.flags = order->program == NULL ? CASE_DESCRIBE : 0};
+    struct case_start start = {.magic = CASE_MAGIC,
+                               .version = CASE_VERSION,
+                               .flags = order->program == NULL ? CASE_DESCRIBE : 0};
     start.flags |= needs_hand(order) ? CASE_HAND : 0;
     start.flags |= (order->observers & OBSERVE_PROCESS) != 0 ? CASE_REGISTERS : 0;
     uint8_t program[MODEL_RECORD_BYTES * (MODEL_OPERATIONS_MAX + 1)];
@@ -206,9 +206,11 @@ static void conclude(struct watch *watch, int status, bool in_time)
         run->code = WTERMSIG(status);
     } else if (WEXITSTATUS(status) == CASE_EXIT_LOST) {
         run->ending = ENDED_LOST;
-    } else if (WEXITSTATUS(status) == LAUNCH_FAILED_EXIT && run->observers == 0) {
-        run->ending = ENDED_FAILED;
-        (void)snprintf(run->text, sizeof run->text, "strongroom-case could not be started");
+        run->code = CASE_EXIT_LOST;
+    } else if (WEXITSTATUS(status) == CASE_EXIT_VERSION && !run->greeted) {
+        run->ending = ENDED_REFUSED;
+        (void)snprintf(run->text, sizeof run->text,
+                       "was built with the libstrongroom-case of another version: build it anew");
     } else {
         run->ending = ENDED_EXITED;
         run->code = WEXITSTATUS(status);
@@ -243,7 +245,9 @@ void supervise(const struct host *host, const struct case_order *order, struct c
     if ((order->observers & OBSERVE_CORES & ~host->denied) != 0 && host->no_cores[0] == '\0')
         (void)core_folder_make(watch.core_folder);
     struct launched launched;
-    struct launch what = {.case_path = host->case_path,
+    bool is_program = order->variant->is_program;
+    struct launch what = {.case_path = is_program ? order->variant->path : host->case_path,
+                          .is_program = is_program,
                           .subject_path = order->variant->path,
                           .core_folder = watch.core_folder[0] != '\0' ? watch.core_folder : NULL,
                           /* Threads that are to meet each other need more than our one. */
@@ -257,6 +261,7 @@ void supervise(const struct host *host, const struct case_order *order, struct c
             core_folder_remove(watch.core_folder);
         return;
     }
+    run->as_nobody = launched.as_nobody;
     watch.target.pid = launched.pid;
     watch.socket_fd = launched.socket_fd;
     bool in_time =
