@@ -83,13 +83,11 @@ static bool drop_privileges(const struct launch *launch, bool become_nobody)
     return true;
 }
 
-static bool set_limits(const char *core_folder)
+static bool set_limits(bool may_dump)
 {
     struct rlimit core = {0, 0}, memlock;
-    if (core_folder != NULL)
+    if (may_dump)
         core.rlim_cur = core.rlim_max = RLIM_INFINITY;
-    if (core_folder != NULL && chdir(core_folder) != 0)
-        return false;
     if (setrlimit(RLIMIT_CORE, &core) != 0 || getrlimit(RLIMIT_MEMLOCK, &memlock) != 0)
         return false;
     if (memlock.rlim_cur > MEMLOCK_DEFAULT_BYTES || memlock.rlim_cur < memlock.rlim_max)
@@ -134,7 +132,7 @@ _Noreturn static void child(const struct launch *launch, int socket_fd, int case
     signals_reset();
     if (launch->cpus != NULL)
         (void)sched_setaffinity(0, sizeof *launch->cpus, launch->cpus);
-    bool good = quiet(launch->verbose) && set_limits(launch->core_folder) &&
+    bool good = quiet(launch->verbose) && set_limits(launch->may_dump) &&
                 (launch->drop_nothing || drop_privileges(launch, become_nobody)) &&
                 prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
                 prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == parent;

@@ -15,7 +15,7 @@ struct launch {
     const char *case_path;    /* the program strongroom-case, or the subject itself */
     bool is_program;          /* it is the subject: executed by its path, which may be a script's */
     const char *subject_path; /* must be readable by the user it becomes */
-    const char *core_folder;  /* it may dump core there; NULL: it may not */
+    bool may_dump;            /* core; it goes to a folder of ours for that: see protocol.h */
     const cpu_set_t *cpus;    /* it may run on; NULL: where the calling thread may */
     bool keep_ipc_lock;       /* the case keeps CAP_IPC_LOCK; needs it here */
     bool drop_nothing;        /* blind on purpose: keeps what the supervisor has */

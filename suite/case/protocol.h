@@ -50,6 +50,9 @@ enum case_start_flag {
     ((uint32_t)(1u << 24 ^ sizeof(struct case_start) ^ sizeof(struct case_message) << 6 ^    \
                 sizeof(struct case_variant) << 12 ^ (unsigned)CASE_FAILED ^ MODEL_CODES << 4))
 
+/* With START come the pool, and, where it is to dump core, the folder for that. */
+#define CASE_START_FDS_MAX 2
+
 struct case_start {
     uint32_t magic, version;
     uint32_t flags;

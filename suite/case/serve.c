@@ -32,7 +32,7 @@ static struct registers registers;
 
 struct runner {
     const struct case_surroundings *around;
-    int pool_fd;
+    int pool_fd, core_folder_fd;
     uint64_t pool_next; /* where the next secret begins */
     uint32_t fills;     /* so many were planted before this operation */
     bool in_crowd;      /* thousands of secrets: told of at the end of the operation, in one */
@@ -338,7 +338,7 @@ static enum started start_receive(struct runner *runner, char *bytes, size_t byt
     struct iovec vector = {.iov_base = bytes, .iov_len = bytes_max};
     union {
         struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
+        char bytes[CMSG_SPACE(sizeof(int) * CASE_START_FDS_MAX)];
     } control;
     struct msghdr envelope = {.msg_iov = &vector,
                               .msg_iovlen = 1,
@@ -353,7 +353,10 @@ static enum started start_receive(struct runner *runner, char *bytes, size_t byt
     if (runner->start->version != CASE_VERSION || got < (ssize_t)sizeof *runner->start ||
         rights == NULL)
         return STARTED_BY_ANOTHER_VERSION;
-    memcpy(&runner->pool_fd, CMSG_DATA(rights), sizeof runner->pool_fd);
+    int fds[CASE_START_FDS_MAX] = {-1, -1};
+    memcpy(fds, CMSG_DATA(rights), rights->cmsg_len - CMSG_LEN(0));
+    runner->pool_fd = fds[0];
+    runner->core_folder_fd = fds[1];
     runner->program_bytes = (const uint8_t *)bytes + sizeof *runner->start;
     runner->filter_bytes = runner->program_bytes + runner->start->program_bytes;
     runner->pool_next = runner->start->pool_start;
@@ -383,9 +386,11 @@ static void describe(const struct secret_alloc *variant)
         _exit(CASE_EXIT_LOST);
 }
 
-/* With all that is alive. */
-static void dump_core(void)
+/* With all that is alive. Not before now is the working directory another than the subject's. */
+static void dump_core(const struct runner *runner)
 {
+    if (runner->core_folder_fd < 0 || fchdir(runner->core_folder_fd) != 0)
+        return;
     sigset_t none;
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
@@ -419,7 +424,7 @@ static void execute(struct runner *runner)
     if (!model_interpret(&runner->program, variant, &host, error, sizeof error))
         (void)tell_text(CASE_FAILED, error);
     else if (tell_text(CASE_FINISHED, "") != 0)
-        dump_core();
+        dump_core(runner);
 }
 
 /* All that this process was started for. */
