@@ -103,7 +103,8 @@ bool candidates_add_file(struct candidates *candidates, const struct host *host,
     variant.is_program = object_is_program(variant.path);
     if (!object_is_whole(variant.path, why, sizeof why) ||
         (variant.is_program && !program_starts(variant.path, why, sizeof why))) {
-        (void)snprintf(error, error_bytes, "%s: %s", path, why);
+        (void)snprintf(error, error_bytes, "%s: %s%s", path,
+                       variant.is_program ? "" : "not a shared object: ", why);
         return false;
     }
     struct case_order order = {.variant = &variant, .label = "load", .timeout_ms = timeout_ms};
@@ -208,6 +209,7 @@ void candidate_describe(const struct candidate *candidate, struct subject_result
     (void)snprintf(result->version, sizeof result->version, "%s", is->version);
     (void)snprintf(result->path, sizeof result->path, "%.*s", (int)sizeof result->path - 1,
                    candidate->variant.path);
+    result->is_program = candidate->variant.is_program;
     result->claims = calloc(is->claims_count + 1, sizeof *result->claims);
     for (size_t i = 0; result->claims != NULL && i < is->claims_count; i++)
         result->claims[i] = strdup(is->claims[i]);

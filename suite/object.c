@@ -50,8 +50,7 @@ bool object_is_whole(const char *path, char *why, size_t why_bytes)
     if (fd < 0)
         return true;
     if (fstat(fd, &is) == 0 && S_ISFIFO(is.st_mode)) {
-        snprintf(why, why_bytes,
-                 "not a shared object: a pipe"); /* to load it would wait for ever */
+        snprintf(why, why_bytes, "a pipe"); /* to load it would wait for ever */
         whole = false;
     } else if (fstat(fd, &is) == 0 && S_ISREG(is.st_mode) && read_at(fd, &head, sizeof head, 0) &&
                is_ours(&head)) {
@@ -59,8 +58,7 @@ bool object_is_whole(const char *path, char *why, size_t why_bytes)
         whole = (uint64_t)is.st_size >= needed;
         if (!whole)
             snprintf(why, why_bytes,
-                     "not a shared object: cut short, %" PRIu64
-                     " bytes where its headers need %" PRIu64,
+                     "cut short, %" PRIu64 " bytes where its headers need %" PRIu64,
                      (uint64_t)is.st_size, needed);
     }
     close(fd);
