@@ -196,8 +196,12 @@ def test_c_program_of_a_case_is_not_to_be_had(strongroom, tmp_path):
     assert f"strongroom: --c: {TESTS}/program-leaking is a program, which no other can load: '{path}' is not written\n" in run.err
 
 
-def test_where_there_is_no_filter_nothing_stands_in_for_it(strongroom):
+def test_where_there_is_no_filter_nothing_stands_in_for_it(strongroom, program):
     """In strongroom-case the ledger does, so that the control is looked at; in somebody else's program nothing does."""
-    words = ["verify", TESTS / "program-correct", "--only", "zero-on-free,locked", "--quick", "--json", "-"]
-    run = strongroom(*words, before=[TESTS / "under_filter", "refuse", "seccomp"])
-    assert (run.status, run.named("control-correct")) == (3, {"zero-on-free": "not observable here", "locked": "holds"})
+    words = ["--only", "zero-on-free", "--quick", "--json", "-"]
+    paths = [TESTS / "program-correct", program("drops")]
+    run = strongroom("verify", *paths, *words, before=[TESTS / "under_filter", "refuse", "seccomp"])
+    seen = {name: run.named(name)["zero-on-free"] for name in ("control-correct", "drops")}
+    assert (run.status, seen) == (3, dict.fromkeys(seen, "not observable here"))
+    run = strongroom("compare", *paths, *words)
+    assert {name: run.named(name)["zero-on-free"] for name in seen} == {"control-correct": "holds", "drops": "broken"}

@@ -133,6 +133,26 @@ static void *pages_alloc(void *context, size_t size_bytes)
     return NULL;
 }
 
+/* Neither locked nor wiped, and gone: who does not see it go sees nothing. */
+static void *unlocked_alloc(void *context, size_t size_bytes)
+{
+    size_t bytes = whole_pages(size_bytes);
+    (void)context;
+    void *secret = bytes == 0 ? MAP_FAILED
+                              : mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (secret != MAP_FAILED)
+        return secret;
+    errno = ENOMEM;
+    return NULL;
+}
+
+static void unwiped_free(void *context, void *secret, size_t size_bytes)
+{
+    (void)context;
+    (void)munmap(secret, whole_pages(size_bytes));
+}
+
 static size_t locked_bytes;
 
 static void *counted_alloc(void *context, size_t size_bytes)
@@ -219,6 +239,7 @@ static const struct oddity {
     {.name = "exit-alloc", .alloc = exit_alloc},
     {.name = "hang-alloc", .alloc = hang_alloc},
     {.name = "close-alloc", .alloc = close_alloc},
+    {.name = "drops", .alloc = unlocked_alloc, .free = unwiped_free},
     {.name = "helper", .before = has_a_helper, .alloc = pages_alloc, .free = helper_free},
 };
 
