@@ -15,11 +15,13 @@
  *
  * Ground rules, beside those of strongroom.h
  *  - Call it in the process that was started (a script that starts another program does so by exec),
- *    from any thread, soon: what a program does before it counts for each case. No secret may be
- *    handed out before.
+ *    from any thread, soon: what a program does before is done for each case. No secret may be handed
+ *    out before. A language's run-time must be ready for calls from threads that it does not know (Go:
+ *    call it from main, not from init).
  *  - Descriptor 3 belongs to strongroom. Leave it open until the call.
  *  - Threads may run by then. They are watched too, and what they lock or unlock while the library
  *    calls an entry counts as that entry's doing.
+ *  - The working directory and the environment are those of `strongroom`.
  *  - Signals that misuse brings about (SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGTRAP) are handled
  *    by the library from the call on.
  */

@@ -29,8 +29,8 @@ bool model_subject_load(struct model_subject *subject, const char *path, char *e
     subject->handle = open_at(path);
     if (subject->handle == NULL) {
         const char *why = dlerror();
-        return model_subject_refuse(error, error_bytes, "not a shared object: ",
-                                    why == NULL ? "no reason given" : why);
+        return model_subject_refuse(error, error_bytes,
+                                    "not a shared object: ", why == NULL ? "no reason given" : why);
     }
     void *symbol = dlsym(subject->handle, "strongroom_subjects");
     if (symbol == NULL)

@@ -84,10 +84,11 @@ static void say_silent(const struct case_run *run, const char *path, char *error
         (void)snprintf(how, sizeof how, "was killed by SIG%s", sigabbrev_np(run->code));
     else
         (void)snprintf(how, sizeof how, "exited with status %d", run->code);
-    (void)snprintf(error, error_bytes,
-                   "%s: %s%s, without a call of strongroom_case() that found descriptor 3 open: see "
-                   "contract/strongroom_case.h",
-                   path, how, run->as_nobody ? ", as user nobody" : "");
+    (void)snprintf(
+        error, error_bytes,
+        "%s: %s%s, without a call of strongroom_case() that found descriptor 3 open: see "
+        "contract/strongroom_case.h",
+        path, how, run->as_nobody ? ", as user nobody" : "");
 }
 
 bool candidates_add_file(struct candidates *candidates, const struct host *host, const char *path,

@@ -83,7 +83,8 @@ static int program_written(const struct options *options, const struct run_resul
     char *text = report_program(result, options->only_case, &whose);
 
     if (whose != NULL && whose->is_program)
-        fprintf(stderr, "strongroom: --c: %s is a program, which no other can load: '%s' is not written\n",
+        fprintf(stderr,
+                "strongroom: --c: %s is a program, which no other can load: '%s' is not written\n",
                 whose->path, options->c);
     else if (text == NULL)
         fprintf(stderr, "strongroom: --c: nothing is broken, '%s' is not written\n", options->c);

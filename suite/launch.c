@@ -58,8 +58,8 @@ static bool nobody_reads(const char *path)
 static bool nobody_executes(const char *path)
 {
     char interpreter[PATH_MAX];
-    return nobody_may(executes, path) && (!object_interpreter(path, interpreter) ||
-                                          nobody_may(executes, interpreter));
+    return nobody_may(executes, path) &&
+           (!object_interpreter(path, interpreter) || nobody_may(executes, interpreter));
 }
 
 /* In the child: give up every capability but perhaps one, and root where that can be. */
@@ -177,8 +177,10 @@ bool launch(const struct launch *launch, struct launched *launched)
     (void)close(sockets[1]);
     (void)close(moved_fd);
     if (pid > 0)
-        *launched = (struct launched){
-            .pid = pid, .as_nobody = become_nobody, .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .socket_fd = sockets[0]};
+        *launched = (struct launched){.pid = pid,
+                                      .as_nobody = become_nobody,
+                                      .pidfd = (int)syscall(SYS_pidfd_open, pid, 0),
+                                      .socket_fd = sockets[0]};
     else
         (void)close(sockets[0]);
     errno = saved;

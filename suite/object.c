@@ -57,8 +57,7 @@ bool object_is_whole(const char *path, char *why, size_t why_bytes)
         uint64_t needed = bytes_needed(fd, &head);
         whole = (uint64_t)is.st_size >= needed;
         if (!whole)
-            snprintf(why, why_bytes,
-                     "cut short, %" PRIu64 " bytes where its headers need %" PRIu64,
+            snprintf(why, why_bytes, "cut short, %" PRIu64 " bytes where its headers need %" PRIu64,
                      (uint64_t)is.st_size, needed);
     }
     close(fd);
@@ -135,10 +134,10 @@ bool object_is_program(const char *path)
     char interpreter[PATH_MAX];
     struct parts parts;
     int fd = file_open(path);
-    bool is = fd >= 0 && (script_read(fd, interpreter) ||
-                          (parts_read(fd, &parts) &&
-                           (parts.executable || parts.says_pie ||
-                            (parts.interpreter[0] != '\0' && !parts.has_soname))));
+    bool is = fd >= 0 &&
+              (script_read(fd, interpreter) ||
+               (parts_read(fd, &parts) && (parts.executable || parts.says_pie ||
+                                           (parts.interpreter[0] != '\0' && !parts.has_soname))));
     if (fd >= 0)
         (void)close(fd);
     return is;

@@ -20,8 +20,8 @@
 
 #include "model/interpret.h"
 
-#define CASE_SOCKET_FD 3  /* in the case, from its start */
-#define CASE_EXIT_LOST 97 /* the case's exit status when its socket is gone */
+#define CASE_SOCKET_FD 3     /* in the case, from its start */
+#define CASE_EXIT_LOST 97    /* the case's exit status when its socket is gone */
 #define CASE_EXIT_VERSION 94 /* and when the supervisor speaks another version of all this */
 #define CASE_FDS_MAX 8
 
@@ -46,8 +46,8 @@ enum case_start_flag {
 /* What the first eight bytes of START are, and the exit status above, never change. */
 #define CASE_MAGIC UINT32_C(0x73726373)
 /* To be raised when a message means something else; a change of layout changes it by itself. */
-#define CASE_VERSION                                                                         \
-    ((uint32_t)(1u << 24 ^ sizeof(struct case_start) ^ sizeof(struct case_message) << 6 ^    \
+#define CASE_VERSION                                                                      \
+    ((uint32_t)(1u << 24 ^ sizeof(struct case_start) ^ sizeof(struct case_message) << 6 ^ \
                 sizeof(struct case_variant) << 12 ^ (unsigned)CASE_FAILED ^ MODEL_CODES << 4))
 
 /* With START come the pool, and, where it is to dump core, the folder for that. */

@@ -173,14 +173,13 @@ static void host_end(void *arg, const struct model_operation *operation,
         runner->pool_next += (event->slot_fill - runner->fills) * event->size_bytes;
         runner->fills = event->slot_fill;
     }
-    struct case_message message = {.kind = CASE_END,
-                                   .pool_offset = runner->pool_next,
-                                   .ledger_calls = runner->around->ledger_calls != NULL
-                                                       ? runner->around->ledger_calls()
-                                                       : 0,
-                                   .op_index = event->op_index,
-                                   .operation = *operation,
-                                   .event = *event};
+    struct case_message message = {
+        .kind = CASE_END,
+        .pool_offset = runner->pool_next,
+        .ledger_calls = runner->around->ledger_calls != NULL ? runner->around->ledger_calls() : 0,
+        .op_index = event->op_index,
+        .operation = *operation,
+        .event = *event};
     (void)tell(&message);
 }
 

@@ -138,9 +138,9 @@ static void *unlocked_alloc(void *context, size_t size_bytes)
 {
     size_t bytes = whole_pages(size_bytes);
     (void)context;
-    void *secret = bytes == 0 ? MAP_FAILED
-                              : mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *secret =
+        bytes == 0 ? MAP_FAILED
+                   : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (secret != MAP_FAILED)
         return secret;
     errno = ENOMEM;
