@@ -22,14 +22,14 @@ build:
 clean:
     '{{ tools }}/clean' '{{ root }}/build'
 
-# The gate: does a subject keep its promises? verify SUBJECT|PATH.so... [options]
+# The gate: does a subject keep its promises? verify SUBJECT|PATH... [options]
 [group('verify')]
 [no-cd]
 [no-exit-message]
 verify *ARGS: build
     exec '{{ root }}/build/strongroom' verify "$@"
 
-# Every allocator found here x every promise, side by side: compare [SUBJECT|PATH.so]...
+# Every allocator found here x every promise, side by side: compare [SUBJECT|PATH]...
 [group('verify')]
 [no-cd]
 [no-exit-message]

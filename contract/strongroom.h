@@ -7,9 +7,10 @@
  *
  *     const struct secret_alloc *const *strongroom_subjects(uint32_t abi_major);
  *
- * It returns a NULL-terminated list of tables. Each table is one variant of the library; most
- * libraries have one. This header is all that a subject needs; it includes nothing of strongroom
- * and compiles as C11 and as C++. docs/bring-your-allocator.md shows a whole subject.
+ * which returns a NULL-terminated list of tables (or a program that brings them by itself:
+ * strongroom_case.h). Each table is one variant of the library; most libraries have one. This header
+ * is all that a subject needs; it includes nothing of strongroom and compiles as C11 and as C++.
+ * docs/bring-your-allocator.md shows whole subjects.
  *
  * Ground rules
  *  - Tables and everything they point to live for as long as the process, and do not change.

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * subject.c: loads a subject and checks its tables.
+ * subject.c: checks the tables of a subject.
  *
- * What is loaded was written by strangers: nothing in a table is believed before it is checked,
- * every text that goes into a message is cut and made printable, and no entry is called here.
+ * They were written by strangers: nothing in a table is believed before it is checked, every text
+ * that goes into a message is cut and made printable, and no entry is called here.
  */
 #include "subject.h"
 
-#include <dlfcn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -164,34 +163,18 @@ static bool variants_copy(struct model_subject *subject, const struct secret_all
     return true;
 }
 
-/* A path without a slash would be looked for among the system's libraries. */
-static void *open_at(const char *path)
-{
-    char local[256];
-    if (strchr(path, '/') != NULL)
-        return dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    snprintf(local, sizeof local, "./%s", path);
-    return dlopen(local, RTLD_NOW | RTLD_LOCAL);
-}
-
-typedef const struct secret_alloc *const *subjects_function(uint32_t abi_major);
-
-bool model_subject_load(struct model_subject *subject, const char *path, char *error,
-                        size_t error_bytes)
+bool model_subject_refuse(char *error, size_t error_bytes, const char *what, const char *why)
 {
     struct complaint c = {.error = error, .error_bytes = error_bytes};
-    subjects_function *subjects;
-    memset(subject, 0, sizeof *subject);
-    subject->handle = open_at(path);
-    if (subject->handle == NULL) {
-        const char *why = dlerror();
-        return complain(&c, "not a shared object: %s", why == NULL ? "no reason given" : why);
-    }
-    void *symbol = dlsym(subject->handle, "strongroom_subjects");
-    if (symbol == NULL)
-        return complain(&c, "does not export strongroom_subjects");
-    memcpy(&subjects, &symbol, sizeof subjects); /* ISO C has no cast from object to function */
-    if (variants_copy(subject, subjects(STRONGROOM_ABI_MAJOR), &c))
+    return complain(&c, "%s%s", what, why);
+}
+
+bool model_subject_take(struct model_subject *subject, const struct secret_alloc *const *tables,
+                        char *error, size_t error_bytes)
+{
+    struct complaint c = {.error = error, .error_bytes = error_bytes};
+    subject->count = 0;
+    if (variants_copy(subject, tables, &c))
         return true;
     subject->count = 0;
     return false;

@@ -26,7 +26,7 @@ enum model_entry {
 };
 
 struct model_subject {
-    void *handle; /* of dlopen; never closed: the process runs one case */
+    void *handle; /* of dlopen; never closed: the process runs one case. NULL: a program's own */
     size_t count; /* variants */
     struct secret_alloc
         variants[MODEL_VARIANTS_MAX]; /* zero-filled past what each one's size covers */
@@ -40,6 +40,11 @@ struct model_subject {
  * No entry has been called in either case. */
 bool model_subject_load(struct model_subject *subject, const char *path, char *error,
                         size_t error_bytes);
+/* The same for tables that are there already; NULL: the contract's version is not served. */
+bool model_subject_take(struct model_subject *subject, const struct secret_alloc *const *tables,
+                        char *error, size_t error_bytes);
+/* Writes what + why, made printable, as the one line of error. Returns false. */
+bool model_subject_refuse(char *error, size_t error_bytes, const char *what, const char *why);
 /* The variant of that name, or the only one if name is NULL or empty; NULL if there is none. */
 const struct secret_alloc *model_subject_find(const struct model_subject *subject,
                                               const char *name);

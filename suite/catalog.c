@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <glob.h>
 #include <libgen.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,38 @@ static void add_described(struct candidates *candidates, const struct variant *v
     }
 }
 
+/* Can the kernel start it? What it needs for that is named, where it is missing. */
+static bool program_starts(const char *path, char *why, size_t why_bytes)
+{
+    char interpreter[PATH_MAX];
+    if (access(path, X_OK) != 0)
+        (void)snprintf(why, why_bytes, "a program that may not be executed: chmod +x");
+    else if (object_interpreter(path, interpreter) && access(interpreter, X_OK) != 0)
+        (void)snprintf(why, why_bytes, "its interpreter '%.200s' cannot be executed: %s",
+                       interpreter, strerror(errno));
+    else
+        return true;
+    return false;
+}
+
+/* It ran, and never came to us: how it ended, and what may be wrong. */
+static void say_silent(const struct case_run *run, const char *path, char *error,
+                       size_t error_bytes)
+{
+    char how[64];
+    if (run->ending == ENDED_HUNG)
+        (void)snprintf(how, sizeof how, "was still running when its time was up");
+    else if (run->ending == ENDED_KILLED)
+        (void)snprintf(how, sizeof how, "was killed by SIG%s", sigabbrev_np(run->code));
+    else
+        (void)snprintf(how, sizeof how, "exited with status %d", run->code);
+    (void)snprintf(
+        error, error_bytes,
+        "%s: %s%s, without a call of strongroom_case() that found descriptor 3 open: see "
+        "contract/strongroom_case.h",
+        path, how, run->as_nobody ? ", as user nobody" : "");
+}
+
 bool candidates_add_file(struct candidates *candidates, const struct host *host, const char *path,
                          unsigned timeout_ms, char *error, size_t error_bytes)
 {
@@ -67,9 +100,12 @@ bool candidates_add_file(struct candidates *candidates, const struct host *host,
         (void)snprintf(error, error_bytes, "%s: %s", path, strerror(errno));
         return false;
     }
-    char why[128];
-    if (!object_is_whole(variant.path, why, sizeof why)) {
-        (void)snprintf(error, error_bytes, "%s: %s", path, why);
+    char why[320];
+    variant.is_program = object_is_program(variant.path);
+    if (!object_is_whole(variant.path, why, sizeof why) ||
+        (variant.is_program && !program_starts(variant.path, why, sizeof why))) {
+        (void)snprintf(error, error_bytes, "%s: %s%s", path,
+                       variant.is_program ? "" : "not a shared object: ", why);
         return false;
     }
     struct case_order order = {.variant = &variant, .label = "load", .timeout_ms = timeout_ms};
@@ -79,15 +115,18 @@ bool candidates_add_file(struct candidates *candidates, const struct host *host,
         order.timeout_ms *= 3;
         supervise(host, &order, &run);
     }
-    bool good = run.ending != ENDED_REFUSED && run.ending != ENDED_FAILED;
-    if (!good)
+    bool unusable = run.ending == ENDED_REFUSED || run.ending == ENDED_FAILED;
+    bool silent = !unusable && variant.is_program && !run.greeted;
+    if (silent)
+        say_silent(&run, path, error, error_bytes);
+    else if (unusable)
         (void)snprintf(error, error_bytes, "%s: %s", path, run.text);
     else if (run.ending == ENDED_FINISHED && run.variants_count > 0)
         add_described(candidates, &variant, &run);
     else
         add_dead(candidates, &variant, &run);
     case_run_free(&run);
-    return good;
+    return !unusable && !silent;
 }
 
 static bool add_glob(struct candidates *candidates, const struct host *host, const char *folder,
@@ -171,6 +210,7 @@ void candidate_describe(const struct candidate *candidate, struct subject_result
     (void)snprintf(result->version, sizeof result->version, "%s", is->version);
     (void)snprintf(result->path, sizeof result->path, "%.*s", (int)sizeof result->path - 1,
                    candidate->variant.path);
+    result->is_program = candidate->variant.is_program;
     result->claims = calloc(is->claims_count + 1, sizeof *result->claims);
     for (size_t i = 0; result->claims != NULL && i < is->claims_count; i++)
         result->claims[i] = strdup(is->claims[i]);

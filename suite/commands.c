@@ -79,9 +79,14 @@ static int program_written(const struct options *options, const struct run_resul
                            int status)
 {
     char error[ERROR_BYTES];
-    char *text = report_program(result, options->only_case);
+    const struct subject_result *whose = NULL;
+    char *text = report_program(result, options->only_case, &whose);
 
-    if (text == NULL)
+    if (whose != NULL && whose->is_program)
+        fprintf(stderr,
+                "strongroom: --c: %s is a program, which no other can load: '%s' is not written\n",
+                whose->path, options->c);
+    else if (text == NULL)
         fprintf(stderr, "strongroom: --c: nothing is broken, '%s' is not written\n", options->c);
     else if (!output_text(options->c, text, error, sizeof error))
         status = complain("%s", error);
@@ -115,7 +120,7 @@ static int verify(const struct options *options)
     int status;
 
     if (options->words.count == 0)
-        return complain("verify: name a subject, or the path of a .so; "
+        return complain("verify: name a subject, or the path of a .so or a program; "
                         "'strongroom list' shows what was found here");
     if (!run_asked(options, &result, error))
         return complain("%s", error);
@@ -303,10 +308,11 @@ static const struct option replay_table[] = {
 
 const struct command commands[] = {
     {"verify", "judge one allocator, or several; the exit status is a gate",
-     "usage: strongroom verify SUBJECT|PATH.so... [options]\n"
+     "usage: strongroom verify SUBJECT|PATH... [options]\n"
      "\n"
      "Runs every promise against the subject and says which hold, which are broken, and how it\n"
-     "knows. A library's name stands for all its variants.\n"
+     "knows. A library's name stands for all its variants; a path, with a slash in it, for a shared\n"
+     "object or a program.\n"
      "\n" HELP_RUN "  --allow-unobserved PROMISE,...\n"
      "                       accept that these cannot be observed here\n"
      "\n"
@@ -316,7 +322,7 @@ const struct command commands[] = {
      "             3 nothing is broken, but a core or claimed promise could not be observed here\n",
      verify_table, verify},
     {"compare", "all allocators found here side by side, or those named",
-     "usage: strongroom compare [SUBJECT|PATH.so]... [options]\n"
+     "usage: strongroom compare [SUBJECT|PATH]... [options]\n"
      "\n"
      "Runs every promise against every subject that was found, or against those named.\n"
      "\n" HELP_RUN "\n"

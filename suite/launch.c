@@ -7,7 +7,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -16,23 +18,48 @@
 #include <unistd.h>
 
 #include "suite/case/protocol.h"
+#include "suite/object.h"
 
 #define NOBODY 65534u
 #define LAUNCH_EXIT 96 /* the child's exit status when it cannot get as far as exec */
 #define MEMLOCK_DEFAULT_BYTES ((rlim_t)8 << 20)
 
-/* Can user nobody read this file? fsuid is a thread's own (setfsuid(2)), and changing it also takes
- * CAP_DAC_OVERRIDE out of force, so opening tells. */
-static bool nobody_reads(const char *path)
+/* Does test say yes of this file to user nobody? fsuid is a thread's own (setfsuid(2)), and changing it
+ * also takes CAP_DAC_OVERRIDE out of force, so trying tells. */
+static bool nobody_may(bool (*test)(const char *path), const char *path)
 {
     gid_t old_gid = (gid_t)setfsgid(NOBODY);
     uid_t old_uid = (uid_t)setfsuid(NOBODY);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool may = test(path);
     (void)setfsuid(old_uid);
     (void)setfsgid(old_gid);
+    return may;
+}
+
+static bool opens(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0)
         (void)close(fd);
     return fd >= 0;
+}
+
+static bool executes(const char *path)
+{
+    return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
+}
+
+static bool nobody_reads(const char *path)
+{
+    return nobody_may(opens, path);
+}
+
+/* The program, and what it needs in order to be executed. */
+static bool nobody_executes(const char *path)
+{
+    char interpreter[PATH_MAX];
+    return nobody_may(executes, path) &&
+           (!object_interpreter(path, interpreter) || nobody_may(executes, interpreter));
 }
 
 /* In the child: give up every capability but perhaps one, and root where that can be. */
@@ -56,13 +83,11 @@ static bool drop_privileges(const struct launch *launch, bool become_nobody)
     return true;
 }
 
-static bool set_limits(const char *core_folder)
+static bool set_limits(bool may_dump)
 {
     struct rlimit core = {0, 0}, memlock;
-    if (core_folder != NULL)
+    if (may_dump)
         core.rlim_cur = core.rlim_max = RLIM_INFINITY;
-    if (core_folder != NULL && chdir(core_folder) != 0)
-        return false;
     if (setrlimit(RLIMIT_CORE, &core) != 0 || getrlimit(RLIMIT_MEMLOCK, &memlock) != 0)
         return false;
     if (memlock.rlim_cur > MEMLOCK_DEFAULT_BYTES || memlock.rlim_cur < memlock.rlim_max)
@@ -88,15 +113,26 @@ static void signals_reset(void)
     (void)signal(SIGTERM, SIG_DFL);
 }
 
+static void tell_failure(const struct launch *launch, bool confined, int socket_fd)
+{
+    int error = errno;
+    struct case_message message = {.kind = CASE_FAILED};
+    (void)snprintf(message.text, sizeof message.text, "%s%s: %s",
+                   launch->is_program ? "" : "strongroom-case ",
+                   confined ? "cannot be executed" : "cannot be confined", strerror(error));
+    (void)send(socket_fd, &message, sizeof message, MSG_NOSIGNAL);
+}
+
 _Noreturn static void child(const struct launch *launch, int socket_fd, int case_fd,
                             bool become_nobody, pid_t parent)
 {
     char *const arguments[] = {(char *)(uintptr_t) "strongroom-case", NULL};
+    char *const itself[] = {(char *)(uintptr_t)launch->case_path, NULL};
     (void)setsid();
     signals_reset();
     if (launch->cpus != NULL)
         (void)sched_setaffinity(0, sizeof *launch->cpus, launch->cpus);
-    bool good = quiet(launch->verbose) && set_limits(launch->core_folder) &&
+    bool good = quiet(launch->verbose) && set_limits(launch->may_dump) &&
                 (launch->drop_nothing || drop_privileges(launch, become_nobody)) &&
                 prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
                 prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == parent;
@@ -105,8 +141,11 @@ _Noreturn static void child(const struct launch *launch, int socket_fd, int case
         good = fcntl(socket_fd, F_SETFD, 0) == 0;
     else if (good)
         good = dup2(socket_fd, CASE_SOCKET_FD) == CASE_SOCKET_FD;
-    if (good) /* by descriptor: nobody may not be able to walk the path */
+    if (good && launch->is_program)
+        (void)execv(launch->case_path, itself);
+    else if (good) /* by descriptor: nobody may not be able to walk the path */
         (void)syscall(SYS_execveat, case_fd, "", arguments, environ, AT_EMPTY_PATH);
+    tell_failure(launch, good, socket_fd);
     _exit(LAUNCH_EXIT);
 }
 
@@ -128,7 +167,8 @@ bool launch(const struct launch *launch, struct launched *launched)
     bool become_nobody = geteuid() == 0 && !launch->drop_nothing &&
                          capng_have_capability(CAPNG_EFFECTIVE, CAP_SETUID) &&
                          capng_have_capability(CAPNG_EFFECTIVE, CAP_SETGID) &&
-                         nobody_reads(launch->subject_path);
+                         nobody_reads(launch->subject_path) &&
+                         (!launch->is_program || nobody_executes(launch->subject_path));
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid == 0)
@@ -137,8 +177,10 @@ bool launch(const struct launch *launch, struct launched *launched)
     (void)close(sockets[1]);
     (void)close(moved_fd);
     if (pid > 0)
-        *launched = (struct launched){
-            .pid = pid, .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .socket_fd = sockets[0]};
+        *launched = (struct launched){.pid = pid,
+                                      .as_nobody = become_nobody,
+                                      .pidfd = (int)syscall(SYS_pidfd_open, pid, 0),
+                                      .socket_fd = sockets[0]};
     else
         (void)close(sockets[0]);
     errno = saved;

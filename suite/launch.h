@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * launch.h: starts strongroom-case with nothing that would make a check prove nothing.
+ * launch.h: starts strongroom-case, or a subject that is a program, with nothing that would make a
+ * check prove nothing.
  */
 #ifndef SUITE_LAUNCH_H
 #define SUITE_LAUNCH_H
@@ -11,9 +12,10 @@
 #include <sys/types.h>
 
 struct launch {
-    const char *case_path;    /* the program strongroom-case */
+    const char *case_path;    /* the program strongroom-case, or the subject itself */
+    bool is_program;          /* it is the subject: executed by its path, which may be a script's */
     const char *subject_path; /* must be readable by the user it becomes */
-    const char *core_folder;  /* it may dump core there; NULL: it may not */
+    bool may_dump;            /* core; it goes to a folder of ours for that: see protocol.h */
     const cpu_set_t *cpus;    /* it may run on; NULL: where the calling thread may */
     bool keep_ipc_lock;       /* the case keeps CAP_IPC_LOCK; needs it here */
     bool drop_nothing;        /* blind on purpose: keeps what the supervisor has */
@@ -22,12 +24,14 @@ struct launch {
 
 struct launched {
     pid_t pid;
+    bool as_nobody;
     int pidfd, socket_fd;
 };
 
 /* Forks and execs: own session, no new privileges, no capabilities (root bypasses RLIMIT_MEMLOCK by
  * CAP_IPC_LOCK), user nobody where root can arrange it and that user can read the subject, no core,
- * soft RLIMIT_MEMLOCK of at most 8 MiB, killed with its supervisor. False and errno on failure. */
+ * soft RLIMIT_MEMLOCK of at most 8 MiB, killed with its supervisor. False and errno on failure; a
+ * child that cannot get as far as exec says so by CASE_FAILED over the socket. */
 bool launch(const struct launch *launch, struct launched *launched);
 
 #endif

@@ -51,9 +51,10 @@ struct verdict_record {
 
 struct subject_result {
     char name[64], library[64], version[64];
-    char path[512]; /* of the shared object */
-    char **claims;  /* NULL-terminated; owned */
-    size_t count;   /* verdicts, in the order of the promises asked for */
+    char path[512]; /* of the shared object, or of the program */
+    bool is_program;
+    char **claims; /* NULL-terminated; owned */
+    size_t count;  /* verdicts, in the order of the promises asked for */
     struct verdict_record *verdicts;
     size_t totals[VERDICTS];
 };

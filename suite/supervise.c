@@ -3,6 +3,7 @@
 #include "suite/supervise.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,8 +19,6 @@
 #include "suite/look.h"
 #include "suite/observe/core.h"
 #include "suite/watch.h"
-
-#define LAUNCH_FAILED_EXIT 96 /* see launch.c */
 
 bool variant_claims(const struct variant *variant, const char *promise_id)
 {
@@ -74,9 +73,19 @@ static bool needs_hand(const struct case_order *order)
     return order->program != NULL && variant_claims(order->variant, "unreadable");
 }
 
+/* -1: no core is to be dumped. */
+static int core_folder_open(const struct watch *watch)
+{
+    return watch->core_folder[0] == '\0'
+               ? -1
+               : open(watch->core_folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 static bool start_send(struct watch *watch, const struct case_order *order)
 {
-    struct case_start start = {.flags = order->program == NULL ? CASE_DESCRIBE : 0};
+    struct case_start start = {.magic = CASE_MAGIC,
+                               .version = CASE_VERSION,
+                               .flags = order->program == NULL ? CASE_DESCRIBE : 0};
     start.flags |= needs_hand(order) ? CASE_HAND : 0;
     start.flags |= (order->observers & OBSERVE_PROCESS) != 0 ? CASE_REGISTERS : 0;
     uint8_t program[MODEL_RECORD_BYTES * (MODEL_OPERATIONS_MAX + 1)];
@@ -93,18 +102,23 @@ static bool start_send(struct watch *watch, const struct case_order *order)
         {&start, sizeof start},
         {program, start.program_bytes},
         {filter != NULL ? (void *)(uintptr_t)filter->bytes : program, start.filter_bytes}};
+    int fds[CASE_START_FDS_MAX] = {watch->host->secrets.pool_fd, core_folder_open(watch)};
+    size_t fds_bytes = fds[1] >= 0 ? sizeof fds : sizeof *fds;
     union {
         struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
+        char bytes[CMSG_SPACE(sizeof fds)];
     } control = {.header = {.cmsg_level = SOL_SOCKET,
                             .cmsg_type = SCM_RIGHTS,
-                            .cmsg_len = CMSG_LEN(sizeof(int))}};
-    memcpy(CMSG_DATA(&control.header), &watch->host->secrets.pool_fd, sizeof(int));
+                            .cmsg_len = CMSG_LEN(fds_bytes)}};
+    memcpy(CMSG_DATA(&control.header), fds, fds_bytes);
     struct msghdr envelope = {.msg_iov = parts,
                               .msg_iovlen = sizeof parts / sizeof *parts,
                               .msg_control = &control,
-                              .msg_controllen = sizeof control};
-    return sendmsg(watch->socket_fd, &envelope, MSG_NOSIGNAL) > 0;
+                              .msg_controllen = CMSG_SPACE(fds_bytes)};
+    bool sent = sendmsg(watch->socket_fd, &envelope, MSG_NOSIGNAL) > 0;
+    if (fds[1] >= 0)
+        (void)close(fds[1]);
+    return sent;
 }
 
 /* ---- messages ---- */
@@ -206,9 +220,11 @@ static void conclude(struct watch *watch, int status, bool in_time)
         run->code = WTERMSIG(status);
     } else if (WEXITSTATUS(status) == CASE_EXIT_LOST) {
         run->ending = ENDED_LOST;
-    } else if (WEXITSTATUS(status) == LAUNCH_FAILED_EXIT && run->observers == 0) {
-        run->ending = ENDED_FAILED;
-        (void)snprintf(run->text, sizeof run->text, "strongroom-case could not be started");
+        run->code = CASE_EXIT_LOST;
+    } else if (WEXITSTATUS(status) == CASE_EXIT_VERSION && !run->greeted) {
+        run->ending = ENDED_REFUSED;
+        (void)snprintf(run->text, sizeof run->text,
+                       "was built with the libstrongroom-case of another version: build it anew");
     } else {
         run->ending = ENDED_EXITED;
         run->code = WEXITSTATUS(status);
@@ -243,9 +259,11 @@ void supervise(const struct host *host, const struct case_order *order, struct c
     if ((order->observers & OBSERVE_CORES & ~host->denied) != 0 && host->no_cores[0] == '\0')
         (void)core_folder_make(watch.core_folder);
     struct launched launched;
-    struct launch what = {.case_path = host->case_path,
+    bool is_program = order->variant->is_program;
+    struct launch what = {.case_path = is_program ? order->variant->path : host->case_path,
+                          .is_program = is_program,
                           .subject_path = order->variant->path,
-                          .core_folder = watch.core_folder[0] != '\0' ? watch.core_folder : NULL,
+                          .may_dump = watch.core_folder[0] != '\0',
                           /* Threads that are to meet each other need more than our one. */
                           .cpus = program_has(order->program, MODEL_STORM) ? &host->cpus : NULL,
                           .keep_ipc_lock = privileged && (host->blind & OBSERVE_IPC_LOCK) == 0,
@@ -257,6 +275,7 @@ void supervise(const struct host *host, const struct case_order *order, struct c
             core_folder_remove(watch.core_folder);
         return;
     }
+    run->as_nobody = launched.as_nobody;
     watch.target.pid = launched.pid;
     watch.socket_fd = launched.socket_fd;
     bool in_time =

@@ -22,6 +22,7 @@
 /* A variant as the supervisor knows it. */
 struct variant {
     char path[PATH_MAX];
+    bool is_program; /* it is executed, not loaded */
     struct case_variant is;
 };
 
@@ -96,6 +97,8 @@ struct case_run {
     uint64_t baseline_locked_bytes; /* VmLck before open */
     enum ending ending;
     int code;
+    bool greeted;       /* the case said HELLO: a program that never does is no subject */
+    bool as_nobody;     /* it ran as user nobody */
     char text[192];     /* reason of REFUSED, FAILED */
     char operation[96]; /* the operation that was under way at the end; "" when loading */
     size_t count;

@@ -306,8 +306,27 @@ static void capability_check(struct watch *watch)
         watch->run->observers &= ~(unsigned)OBSERVE_IPC_LOCK;
 }
 
+/* What may be seen, and what counts, of a subject that is a program and was there before HELLO. */
+static void hello_of_program(struct watch *watch)
+{
+    struct case_run *run = watch->run;
+    /* The ledger stands in for the filter in strongroom-case only. */
+    if (watch->listener_fd < 0)
+        run->observers &= ~(unsigned)OBSERVE_RELEASES;
+    run->unloaded_locked_bytes =
+        0; /* exec takes all locks: what there is now is the program's own */
+    int64_t pid = target_pid(&watch->target);
+    if (pid < 0 || pid == watch->target.pid)
+        return;
+    run->ending = ENDED_REFUSED;
+    (void)snprintf(run->text, sizeof run->text,
+                   "calls strongroom_case() in a child process: call it in the one that was "
+                   "started, or reach it by exec");
+}
+
 static void hello(struct watch *watch, const struct case_message *message, const int *fds)
 {
+    watch->run->greeted = true;
     keep(&watch->target.memory.mem_fd, message, CASE_FD_MEM, fds);
     keep(&watch->target.smaps_fd, message, CASE_FD_SMAPS, fds);
     keep(&watch->target.status_fd, message, CASE_FD_STATUS, fds);
@@ -322,6 +341,8 @@ static void hello(struct watch *watch, const struct case_message *message, const
     watch->registers_bytes = message->event.size_bytes;
     watch->run->code = message->listener_errno;
     watch->run->unloaded_locked_bytes = locked_bytes(watch);
+    if (watch->run->variant->is_program)
+        hello_of_program(watch);
     capability_check(watch);
 }
 

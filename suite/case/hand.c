@@ -13,6 +13,12 @@
 
 #define STACK_BYTES ((size_t)64 << 10)
 
+/* (Where a long has 32 bits there is no room for it, and a program's hand is not answered.) */
+static uint64_t marked(uint64_t argument)
+{
+    return (argument & UINT32_MAX) | (uint64_t)HAND_MARK << 32;
+}
+
 static void *serve(void *arg)
 {
     long fd = (long)arg;
@@ -26,7 +32,7 @@ static void *serve(void *arg)
             return NULL; /* the supervisor is gone, or the subject took our descriptor */
         const uint64_t *a = request.arguments;
         reply.result = raw_call6((long)request.number, (long)a[0], (long)a[1], (long)a[2],
-                                 (long)a[3], (long)a[4], (long)a[5]);
+                                 (long)a[3], (long)marked(a[4]), (long)a[5]);
         raw_call6(SYS_sendto, fd, (long)&reply, sizeof reply, MSG_NOSIGNAL, 0, 0);
     }
 }

@@ -9,8 +9,9 @@
  *                                  <-- BEGIN, PLANTED, CHECK, FAULT, CHILD, END, VIOLATED ...
  *                                  <-- FINISHED
  *
- * The case waits for a reply to each message: it stands still while the supervisor looks. Both ends
- * are built together, so structs are passed as they are.
+ * The case waits for a reply to each message: it stands still while the supervisor looks. Structs are
+ * passed as they are. strongroom-case is built together with the supervisor; a program of somebody
+ * else's may have been linked long ago, so START begins with a version.
  */
 #ifndef SUITE_CASE_PROTOCOL_H
 #define SUITE_CASE_PROTOCOL_H
@@ -19,8 +20,9 @@
 
 #include "model/interpret.h"
 
-#define CASE_SOCKET_FD 3  /* in the case, from its start */
-#define CASE_EXIT_LOST 97 /* the case's exit status when its socket is gone */
+#define CASE_SOCKET_FD 3     /* in the case, from its start */
+#define CASE_EXIT_LOST 97    /* the case's exit status when its socket is gone */
+#define CASE_EXIT_VERSION 94 /* and when the supervisor speaks another version of all this */
 #define CASE_FDS_MAX 8
 
 /* The pool of secret bytes: a memfd that the case reads and never maps. Fill number k lies behind
@@ -41,7 +43,18 @@ enum case_start_flag {
     CASE_REGISTERS = 8 /* save vector registers when the subject returns; it is a copy of its own */
 };
 
+/* What the first eight bytes of START are, and the exit status above, never change. */
+#define CASE_MAGIC UINT32_C(0x73726373)
+/* To be raised when a message means something else; a change of layout changes it by itself. */
+#define CASE_VERSION                                                                      \
+    ((uint32_t)(1u << 24 ^ sizeof(struct case_start) ^ sizeof(struct case_message) << 6 ^ \
+                sizeof(struct case_variant) << 12 ^ (unsigned)CASE_FAILED ^ MODEL_CODES << 4))
+
+/* With START come the pool, and, where it is to dump core, the folder for that. */
+#define CASE_START_FDS_MAX 2
+
 struct case_start {
+    uint32_t magic, version;
     uint32_t flags;
     uint32_t program_bytes; /* follow this struct */
     uint32_t filter_bytes;  /* follow the program: struct sock_filter[]; 0: no filter */

@@ -152,19 +152,42 @@ struct sight target_search(const struct target_memory *memory, bool written_only
 
 /* ---- maps and locks ---- */
 
-/* The number in the line of /proc/PID/status that begins with key; false if there is none. */
-static bool status_number(const struct target *target, const char *key, int base, uint64_t *value)
+#define STATUS_BYTES 4096u
+
+/* What follows key in /proc/PID/status, which is read into text; NULL if it is not there. */
+static const char *status_line(const struct target *target, const char *key,
+                               char text[STATUS_BYTES])
 {
-    char text[4096];
-    ssize_t got = target->status_fd < 0 ? -1 : pread(target->status_fd, text, sizeof text - 1, 0);
+    ssize_t got = target->status_fd < 0 ? -1 : pread(target->status_fd, text, STATUS_BYTES - 1, 0);
     if (got <= 0)
-        return false;
+        return NULL;
     text[got] = '\0';
     const char *line = strstr(text, key);
-    if (line == NULL)
-        return false;
-    *value = strtoull(line + strlen(key), NULL, base);
-    return true;
+    return line != NULL ? line + strlen(key) : NULL;
+}
+
+/* The number in the line that begins with key; false if there is none. */
+static bool status_number(const struct target *target, const char *key, int base, uint64_t *value)
+{
+    char text[STATUS_BYTES];
+    const char *line = status_line(target, key, text);
+    if (line != NULL)
+        *value = strtoull(line, NULL, base);
+    return line != NULL;
+}
+
+/* proc(5), NSpid: from the namespace of the mount inwards. */
+int64_t target_pid(const struct target *target)
+{
+    char text[STATUS_BYTES];
+    const char *line = status_line(target, "\nNSpid:", text);
+    int64_t pid = -1;
+    while (line != NULL && (*line == '\t' || *line == ' ')) {
+        char *end;
+        pid = strtoll(line + 1, &end, 10);
+        line = end;
+    }
+    return pid;
 }
 
 uint64_t target_locked_bytes(const struct target *target)

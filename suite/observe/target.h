@@ -53,6 +53,10 @@ struct sight target_search(const struct target_memory *memory, bool written_only
 /* VmLck of /proc/PID/status in bytes; UINT64_MAX if it cannot be read. */
 uint64_t target_locked_bytes(const struct target *target);
 
+/* The number of the process whose /proc entries these are, as its own namespace has it; -1 if that
+ * cannot be read. */
+int64_t target_pid(const struct target *target);
+
 /* The effective capabilities of the case; 0 if they cannot be read. */
 uint64_t target_capabilities(const struct target *target);
 

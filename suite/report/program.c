@@ -27,7 +27,8 @@ static const struct verdict_record *choose(const struct run_result *result, bool
     return NULL;
 }
 
-char *report_program(const struct run_result *result, const char *only_case)
+char *report_program(const struct run_result *result, const char *only_case,
+                     const struct subject_result **whose)
 {
     const struct subject_result *subject = NULL;
     const struct verdict_record *record = choose(result, true, &subject);
@@ -38,7 +39,8 @@ char *report_program(const struct run_result *result, const char *only_case)
 
     if (record == NULL && only_case != NULL)
         record = choose(result, false, &subject);
-    if (record == NULL)
+    *whose = subject;
+    if (record == NULL || subject->is_program)
         return NULL;
     if (plan_make(&plan, record->promise, false))
         planned = plan_find(&plan, deciding_case(record));

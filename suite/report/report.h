@@ -50,8 +50,10 @@ bool output_text(const char *path, const char *text, char *error, size_t error_b
 bool output_json(const char *path, const json_t *json, char *error, size_t error_bytes);
 
 /* The case that decided the first broken verdict, else (where one case was asked for) that case, as a
- * C program of its own; the caller frees it. NULL: nothing is broken. */
-char *report_program(const struct run_result *result, const char *only_case);
+ * C program of its own; the caller frees it. NULL: nothing is broken, or the subject, *whose, is a
+ * program, which no other program can load. *whose: NULL where nothing is broken. */
+char *report_program(const struct run_result *result, const char *only_case,
+                     const struct subject_result **whose);
 
 /* What runs now, on stderr: one line that is rewritten on a terminal; elsewhere a line now and
  * then, from two seconds on. progress_show fits run_settings.progress. */

@@ -19,11 +19,11 @@ MARK = "STRONGROOM_TEST_MARK"
 class Run:
     """One run that ended: its status, what it wrote, and its JSON where it was asked for."""
 
-    def __init__(self, words, home=BUILD, user=None, env=None, timeout=240):
+    def __init__(self, words, home=BUILD, user=None, env=None, timeout=240, before=()):
         self.mark = str(uuid.uuid4())
         as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
         done = subprocess.run(
-            [*as_user, home / "strongroom", *map(str, words)],
+            [*as_user, *before, home / "strongroom", *map(str, words)],
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -48,7 +48,7 @@ def test_file_that_is_missing(tmp_path):
 
 def test_file_that_is_no_shared_object(tmp_path):
     text, empty, cut = tmp_path / "text.so", tmp_path / "empty.so", tmp_path / "cut.so"
-    text.write_text("#!/bin/sh\nexit 0\n")
+    text.write_text("exit 0\n")
     empty.write_bytes(b"")
     cut.write_bytes((FIXTURES / "no_symbol.so").read_bytes()[:1000])
     for path in (text, empty, cut, tmp_path / "..", BUILD / "strongroom-case"):

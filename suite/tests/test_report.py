@@ -69,7 +69,7 @@ def wrong(line, *words, **more):
         ("verify: --seed: '18446744073709551616' is not a whole number below 2^64",
          ["verify", "good", "--seed", "18446744073709551616"]),
         ("verify: --json: the name of the file is empty", ["verify", "good", "--json", ""]),
-        ("verify: name a subject, or the path of a .so; 'strongroom list' shows what was found here", ["verify"]),
+        ("verify: name a subject, or the path of a .so or a program; 'strongroom list' shows what was found here", ["verify"]),
         ("unknown subject 'goood'; did you mean 'good'?", ["verify", "goood"]),
         ("unknown subject 'no?such'", ["compare", "no\nsuch"]),
         ("list: takes no subject: 'good'", ["list", "good"]),
