@@ -192,6 +192,12 @@ nightly *ARGS:
 nightly-step NAME:
     exec /usr/bin/python3 '{{ tools }}/nightly' --step "$1"
 
+# What OSS-Fuzz and ClusterFuzzLite would build, built and checked as they do
+[group('nightly')]
+[no-exit-message]
+oss-fuzz-check *ARGS:
+    exec '{{ root }}/.clusterfuzzlite/check' "$@"
+
 # The images on a container engine, tried: verify inside, a campaign of two minutes, a worker killed; at most 20 minutes
 [group('nightly')]
 [no-exit-message]
