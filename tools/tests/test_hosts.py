@@ -46,8 +46,18 @@ class Network:
             ip("-n", self.space(name), "link", "set", "eth0", "up")
             ip("-n", self.space(name), "link", "set", "lo", "up")
 
+    def kill(self, name):
+        """All that runs in a namespace: AFL++'s targets have sessions of their own."""
+        done = subprocess.run(["ip", "netns", "pids", self.space(name)], capture_output=True, text=True)
+        for pid in map(int, done.stdout.split()):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
     def down(self):
         for name in reversed(self.made):
+            self.kill(name)
             subprocess.run(["ip", "netns", "delete", self.space(name)], capture_output=True)
 
 
@@ -88,8 +98,8 @@ class Host:
     def lose(self):
         """All at once, as when the power goes."""
         ip("-n", self.network.space("hub"), "link", "set", f"to-{self.name}", "down")
+        self.network.kill(self.name)
         for process in self.processes:
-            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         self.processes = []
 
@@ -129,11 +139,10 @@ def hosts(tmp_path):
         hosts += [Host(network, name, tmp_path) for name in HOSTS]
         yield hosts
     finally:
+        network.down()
         for host in hosts:
             for process in host.processes:
-                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        network.down()
 
 
 def test_a_finding_reaches_the_others_and_a_lost_host_loses_nothing(hosts):
