@@ -75,6 +75,18 @@ test-quick *NAMES:
 lint:
     exec '{{ tools }}/lint' '{{ root }}'
 
+# Verify, with reports as JSON, JUnit, SARIF and Markdown in build/reports, the last on the page of a job: ci-verify SUBJECT
+[group('check')]
+[no-exit-message]
+ci-verify +SUBJECT: build
+    exec '{{ tools }}/with-reports' '{{ root }}/build' verify "$@"
+
+# The same for all that are found here
+[group('check')]
+[no-exit-message]
+ci-compare: build
+    exec '{{ tools }}/with-reports' '{{ root }}/build' compare
+
 # Bring C into the house style
 [group('check')]
 [no-exit-message]
@@ -101,6 +113,20 @@ fuzz SUBJECT='ref-alloc' SECONDS='60': build
 [no-exit-message]
 fuzz-afl SUBJECT='ref-alloc' SECONDS='60': build
     exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' afl "$1" "$2"
+
+# Verify a shared object in a container: docker-verify LIB.so [FOLDER [OPTIONS]]
+[group('verify')]
+[no-cd]
+[no-exit-message]
+docker-verify *ARGS:
+    exec '{{ root }}/docker/verify' "$@"
+
+# A campaign in containers, with both engines: docker-campaign LIB.so [MINUTES]
+[group('fuzz')]
+[no-cd]
+[no-exit-message]
+docker-campaign *ARGS:
+    exec '{{ root }}/docker/campaign' "$@"
 
 # From a crash to a small C program: triage FILE VARIANT [--keep NAME]
 [group('fuzz')]
@@ -154,9 +180,29 @@ coverage:
 targets:
     exec /usr/bin/python3 '{{ tools }}/targets' '{{ root }}/build/targets'
 
-# All of the below that ends by itself: an hour or two. Each goes on where it was killed, or is short
+# All of the below, within a budget; goes on where it was; one report in build/nightly/report: nightly [HOURS] [--fresh]
 [group('nightly')]
-nightly: test test-nightly elsewhere coverage kill-matrix mutants suite-targets bench fuzz-nightly targets
+[no-exit-message]
+nightly *ARGS:
+    exec /usr/bin/python3 '{{ tools }}/nightly' "$@"
+
+# One step of it, as the jobs of the nightly workflow run it
+[group('nightly')]
+[no-exit-message]
+nightly-step NAME:
+    exec /usr/bin/python3 '{{ tools }}/nightly' --step "$1"
+
+# What OSS-Fuzz and ClusterFuzzLite would build, built and checked as they do
+[group('nightly')]
+[no-exit-message]
+oss-fuzz-check *ARGS:
+    exec '{{ root }}/.clusterfuzzlite/check' "$@"
+
+# The images on a container engine, tried: verify inside, a campaign of two minutes, a worker killed; at most 20 minutes
+[group('nightly')]
+[no-exit-message]
+docker-test *ARGS: build
+    exec /usr/bin/python3 '{{ root }}/docker/try' "$@"
 
 # Tests that take minutes or need a container engine
 [group('nightly')]

@@ -31,12 +31,25 @@ int complain(const char *format, ...)
 
 /* ---- verify, compare ---- */
 
-/* Where the text for people goes: to stderr where stdout is the JSON's. */
+/* Where the text for people goes: to stderr where stdout is taken by a report. */
 static FILE *people(const struct options *options)
 {
-    bool taken = (options->json != NULL && strcmp(options->json, "-") == 0) ||
-                 (options->c != NULL && strcmp(options->c, "-") == 0);
-    return taken ? stderr : stdout;
+    for (unsigned output = 0; output < OUTPUTS; output++) {
+        if (options->outputs[output] != NULL && strcmp(options->outputs[output], "-") == 0)
+            return stderr;
+    }
+    return stdout;
+}
+
+/* Can all that was asked for be written? Found out before hours are spent. */
+static bool outputs_check(const struct options *options, char *error)
+{
+    for (unsigned output = 0; output < OUTPUTS; output++) {
+        if (options->outputs[output] != NULL &&
+            !output_check(options->outputs[output], error, ERROR_BYTES))
+            return false;
+    }
+    return true;
 }
 
 static struct run_settings settings_of(const struct options *options)
@@ -63,8 +76,7 @@ static bool run_asked(const struct options *options, struct run_result *result, 
     struct progress progress;
     bool ran;
 
-    if ((options->json != NULL && !output_check(options->json, error, ERROR_BYTES)) ||
-        (options->c != NULL && !output_check(options->c, error, ERROR_BYTES)))
+    if (!outputs_check(options, error))
         return false;
     progress = progress_begin();
     settings.progress = progress_show;
@@ -74,41 +86,71 @@ static bool run_asked(const struct options *options, struct run_result *result, 
     return ran;
 }
 
-/* Writes the case that --c is about. */
-static int program_written(const struct options *options, const struct run_result *result,
-                           int status)
+/* A JSON value as a text that the caller frees; takes the value over. */
+static char *json_text(json_t *json)
 {
+    char *text = json != NULL ? json_dumps(json, JSON_INDENT(2)) : NULL;
+
+    json_decref(json);
+    return text;
+}
+
+/* The text of one report, which the caller frees. NULL: no memory; of OUTPUT_C: nothing is broken, or what is
+ * broken of whose cannot be written. */
+static char *output_make(enum output output, const struct options *options,
+                         const struct run_result *result, const struct subject_result **whose)
+{
+    const char *const *allowed = options->allowed.items;
+
+    switch (output) {
+    case OUTPUT_C:
+        return report_program(result, options->only_case, whose);
+    case OUTPUT_JSON:
+        return json_text(report_json(result));
+    case OUTPUT_JUNIT:
+        return report_junit(result, allowed);
+    case OUTPUT_SARIF:
+        return json_text(report_sarif(result, allowed));
+    case OUTPUT_MARKDOWN:
+        return report_markdown(result, allowed);
+    case OUTPUTS:
+    default:
+        return NULL;
+    }
+}
+
+/* Writes one report, if asked for. Returns status, or 2 where it could not be written. */
+static int output_written(enum output output, const struct options *options,
+                          const struct run_result *result, int status)
+{
+    const char *path = options->outputs[output];
     char error[ERROR_BYTES];
     const struct subject_result *whose = NULL;
-    char *text = report_program(result, options->only_case, &whose);
+    char *text;
 
+    if (path == NULL)
+        return status;
+    text = output_make(output, options, result, &whose);
     if (whose != NULL && whose->is_program)
         fprintf(stderr,
                 "strongroom: --c: %s is a program, which no other can load: '%s' is not written\n",
-                whose->path, options->c);
+                whose->path, path);
+    else if (text == NULL && output == OUTPUT_C)
+        fprintf(stderr, "strongroom: --c: nothing is broken, '%s' is not written\n", path);
     else if (text == NULL)
-        fprintf(stderr, "strongroom: --c: nothing is broken, '%s' is not written\n", options->c);
-    else if (!output_text(options->c, text, error, sizeof error))
+        status = complain("cannot write '%s': no memory", path);
+    else if (!output_text(path, text, error, sizeof error))
         status = complain("%s", error);
     free(text);
     return status;
 }
 
-/* Writes the JSON, if asked for. Returns status, or 2 where it could not be written. */
+/* The same for all of them. */
 static int result_written(const struct options *options, const struct run_result *result,
                           int status)
 {
-    char error[ERROR_BYTES];
-    json_t *json;
-
-    if (options->c != NULL)
-        status = program_written(options, result, status);
-    if (options->json == NULL)
-        return status;
-    json = report_json(result);
-    if (!output_json(options->json, json, error, sizeof error))
-        status = complain("%s", error);
-    json_decref(json);
+    for (unsigned output = 0; output < OUTPUTS; output++)
+        status = output_written((enum output)output, options, result, status);
     return status;
 }
 
@@ -164,15 +206,16 @@ static void catalog_free(struct catalog *catalog)
 
 static int list_written(const struct options *options, const struct catalog *catalog)
 {
+    const char *path = options->outputs[OUTPUT_JSON];
     char error[ERROR_BYTES];
     int status = 0;
     json_t *json;
 
-    if (options->json == NULL)
+    if (path == NULL)
         return 0;
     json = report_list_json(catalog->entries, catalog->count, catalog->skipped,
                             catalog->skipped_count);
-    if (!output_json(options->json, json, error, sizeof error))
+    if (!output_json(path, json, error, sizeof error))
         status = complain("%s", error);
     json_decref(json);
     return status;
@@ -187,7 +230,7 @@ static int list(const struct options *options)
 
     if (options->words.count > 0)
         return complain("list: takes no subject: '%s'", options->words.items[0]);
-    if (options->json != NULL && !output_check(options->json, error, sizeof error))
+    if (!outputs_check(options, error))
         return complain("%s", error);
     if (!catalog_list(&catalog.entries, &catalog.count, &catalog.skipped, &catalog.skipped_count,
                       error, sizeof error))
@@ -258,6 +301,9 @@ static int replay_program(const struct options *options)
         {"quick", no_argument, NULL, OPTION_QUICK},                                               \
         {"allow-swap", no_argument, NULL, OPTION_ALLOW_SWAP},                                     \
         {"c", required_argument, NULL, OPTION_C}, {"json", required_argument, NULL, OPTION_JSON}, \
+        {"junit", required_argument, NULL, OPTION_JUNIT},                                         \
+        {"sarif", required_argument, NULL, OPTION_SARIF},                                         \
+        {"markdown", required_argument, NULL, OPTION_MARKDOWN},                                   \
         {"jobs", required_argument, NULL, OPTION_JOBS},                                           \
         {"timeout", required_argument, NULL, OPTION_TIMEOUT},                                     \
         {"seed", required_argument, NULL, OPTION_SEED},                                           \
@@ -291,19 +337,22 @@ static const struct option replay_table[] = {
     OPTIONS_END,
 };
 
-#define HELP_RUN                                                                                    \
-    "  --only PROMISE,...   judge only these promises\n"                                            \
-    "  --case LABEL         run only the case of this label\n"                                      \
-    "  --skip PROMISE,...   leave these out; `slow` stands for those that `list` calls so\n"        \
-    "  --quick              a few sizes, nothing slow: some seconds\n"                              \
-    "  --allow-swap         have a swap file of its own for no-swap: changes the host meanwhile\n"  \
-    "  --c FILE             write the first case that was broken as a C program of its own; with\n" \
-    "                       --case, that case\n"                                                    \
-    "  --json FILE          write the whole result there too; - is stdout, and the table then\n"    \
-    "                       goes to stderr\n"                                                       \
-    "  --jobs N             cases side by side; as many as there are cores\n"                       \
-    "  --timeout S          seconds that one case may take\n"                                       \
-    "  --seed N             the same number gives the same programs in the same order\n"            \
+#define HELP_RUN                                                                                        \
+    "  --only PROMISE,...   judge only these promises\n"                                                \
+    "  --case LABEL         run only the case of this label\n"                                          \
+    "  --skip PROMISE,...   leave these out; `slow` stands for those that `list` calls so\n"            \
+    "  --quick              a few sizes, nothing slow: some seconds\n"                                  \
+    "  --allow-swap         have a swap file of its own for no-swap: changes the host meanwhile\n"      \
+    "  --c FILE             write the first case that was broken as a C program of its own; with\n"     \
+    "                       --case, that case\n"                                                        \
+    "  --json FILE          write the whole result there too; - is stdout, and the table then\n"        \
+    "                       goes to stderr\n"                                                           \
+    "  --junit FILE         the same as JUnit XML: a suite for each subject, a test for each promise\n" \
+    "  --sarif FILE         what is broken as SARIF 2.1.0, for code scanning\n"                         \
+    "  --markdown FILE      the same for a job summary: below 1 MiB, whatever was found\n"              \
+    "  --jobs N             cases side by side; as many as there are cores\n"                           \
+    "  --timeout S          seconds that one case may take\n"                                           \
+    "  --seed N             the same number gives the same programs in the same order\n"                \
     "  --verbose            the sizes swept, the cases counted, what the controls showed\n"
 
 const struct command commands[] = {

@@ -7,10 +7,8 @@
 #include "commands.h"
 #include "contract/strongroom.h"
 #include "nearest.h"
+#include "version.h"
 
-#ifndef STRONGROOM_VERSION
-#define STRONGROOM_VERSION "0.1.0"
-#endif
 #define COMMANDS_MOST 16u
 
 static int print_help(void)

@@ -151,6 +151,30 @@ static bool seed_read(struct options *options, const char *text, struct complain
     return true;
 }
 
+/* ---- outputs ---- */
+
+const char *output_flag(enum output output)
+{
+    static const char *const flags[OUTPUTS] = {"--c", "--json", "--junit", "--sarif", "--markdown"};
+    return flags[output];
+}
+
+/* One of them at most goes to stdout: two in one stream would be neither. */
+static bool output_read(struct options *options, enum output output, const char *path,
+                        struct complaint to)
+{
+    if (path[0] == '\0')
+        return wrong(to, "%s: the name of the file is empty", output_flag(output));
+    options->outputs[output] = path;
+    for (unsigned other = 0; other < OUTPUTS; other++) {
+        const char *taken = options->outputs[other];
+        if (other != output && taken != NULL && strcmp(path, "-") == 0 && strcmp(taken, "-") == 0)
+            return wrong(to, "%s and %s cannot both go to stdout: give one of them a file",
+                         output_flag((enum output)other), output_flag(output));
+    }
+    return true;
+}
+
 /* ---- options ---- */
 
 static bool option_take(struct options *options, int code, char *value, struct complaint to)
@@ -168,8 +192,13 @@ static bool option_take(struct options *options, int code, char *value, struct c
         options->only_case = value;
         return true;
     case OPTION_JSON:
-        options->json = value;
-        return value[0] != '\0' || wrong(to, "--json: the name of the file is empty");
+        return output_read(options, OUTPUT_JSON, value, to);
+    case OPTION_JUNIT:
+        return output_read(options, OUTPUT_JUNIT, value, to);
+    case OPTION_SARIF:
+        return output_read(options, OUTPUT_SARIF, value, to);
+    case OPTION_MARKDOWN:
+        return output_read(options, OUTPUT_MARKDOWN, value, to);
     case OPTION_JOBS:
         return jobs_read(options, value, to);
     case OPTION_TIMEOUT:
@@ -185,8 +214,7 @@ static bool option_take(struct options *options, int code, char *value, struct c
         options->allow_swap = true;
         return true;
     case OPTION_C:
-        options->c = value;
-        return value[0] != '\0' || wrong(to, "--c: the name of the file is empty");
+        return output_read(options, OUTPUT_C, value, to);
     case OPTION_VERBOSE:
         options->verbose = true;
         return true;

@@ -16,6 +16,9 @@ enum option_code {
     OPTION_ONLY,
     OPTION_CASE,
     OPTION_JSON,
+    OPTION_JUNIT,
+    OPTION_SARIF,
+    OPTION_MARKDOWN,
     OPTION_ALLOW_UNOBSERVED,
     OPTION_JOBS,
     OPTION_TIMEOUT,
@@ -29,6 +32,9 @@ enum option_code {
     OPTION_PRINT
 };
 
+/* What may be written beside the text for people, each to a file of its own. */
+enum output { OUTPUT_C, OUTPUT_JSON, OUTPUT_JUNIT, OUTPUT_SARIF, OUTPUT_MARKDOWN, OUTPUTS };
+
 /* A list of names, NULL-terminated; items is NULL while there are none. */
 struct names {
     const char **items;
@@ -40,8 +46,9 @@ struct options {
     struct names only;    /* promise ids, known ones, each once */
     struct names allowed; /* the same, of --allow-unobserved */
     struct names skip;    /* the same, of --skip; `slow` is not among them but in skip_slow */
-    const char *only_case, *json, *c;
-    unsigned jobs, timeout_ms; /* 0: not given */
+    const char *only_case;
+    const char *outputs[OUTPUTS]; /* where each goes; "-": stdout; NULL: not asked for */
+    unsigned jobs, timeout_ms;    /* 0: not given */
     uint64_t seed;
     bool seeded, verbose, all, print, help, skip_slow, quick, allow_swap;
 };
@@ -51,6 +58,9 @@ struct options {
 bool options_read(struct options *options, int argc, char **argv, const struct option *table,
                   char *error, size_t error_bytes);
 void options_free(struct options *options);
+
+/* As typed: "--json" */
+const char *output_flag(enum output output);
 
 /* One known promise by its name, for error to say what is wrong with it. */
 bool promise_is_known(const char *id, char *error, size_t error_bytes);

@@ -6,22 +6,6 @@
 #include "report.h"
 #include "text.h"
 
-/* Subjects and the host may say anything; JSON holds valid UTF-8 only, so whatever is not becomes
- * '?', byte by byte. */
-static json_t *text(const char *bytes)
-{
-    json_t *string = json_string(bytes);
-    char *ascii;
-
-    if (string != NULL || (ascii = strdup(bytes)) == NULL)
-        return string;
-    for (char *c = ascii; *c != '\0'; c++)
-        *c = (unsigned char)*c >= 0x80 ? '?' : *c;
-    string = json_string(ascii);
-    free(ascii);
-    return string;
-}
-
 static json_t *number(uint64_t value)
 {
     return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
@@ -47,11 +31,11 @@ static json_t *object_or_empty(json_t *object)
 
 static json_t *evidence_json(const struct evidence *evidence)
 {
-    return json_pack("{s:o, s:i, s:i, s:i, s:i, s:i, s:o, s:o}", "summary", text(evidence->summary),
-                     "cases", (int)evidence->cases, "kept", (int)evidence->kept, "broken",
-                     (int)evidence->broken, "refused", (int)evidence->refused, "unseen",
-                     (int)evidence->unseen, "elapsed_ms", number(evidence->elapsed_ms), "details",
-                     object_or_empty(evidence->details));
+    return json_pack("{s:o, s:i, s:i, s:i, s:i, s:i, s:o, s:o}", "summary",
+                     text_json(evidence->summary), "cases", (int)evidence->cases, "kept",
+                     (int)evidence->kept, "broken", (int)evidence->broken, "refused",
+                     (int)evidence->refused, "unseen", (int)evidence->unseen, "elapsed_ms",
+                     number(evidence->elapsed_ms), "details", object_or_empty(evidence->details));
 }
 
 static json_t *verdict_json(const struct verdict_record *record)
@@ -61,7 +45,7 @@ static json_t *verdict_json(const struct verdict_record *record)
                      verdict_name(record->verdict), "claimed", (int)record->claimed, "evidence",
                      evidence_json(&record->evidence), "controls", "positive",
                      evidence_json(&record->positive), "negative", evidence_json(&record->negative),
-                     "repeat", text(record->repeat));
+                     "repeat", text_json(record->repeat));
 }
 
 static json_t *claims_json(const struct subject_result *subject)
@@ -69,7 +53,7 @@ static json_t *claims_json(const struct subject_result *subject)
     json_t *claims = json_array();
 
     for (char **claim = subject->claims; claim != NULL && *claim != NULL; claim++)
-        json_array_append_new(claims, text(*claim));
+        json_array_append_new(claims, text_json(*claim));
     return claims;
 }
 
@@ -88,16 +72,16 @@ static json_t *subject_json(const struct subject_result *subject)
 
     for (size_t v = 0; v < subject->count; v++)
         json_array_append_new(verdicts, verdict_json(&subject->verdicts[v]));
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "name", text(subject->name), "library",
-                     text(subject->library), "version", text(subject->version), "claims",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "name", text_json(subject->name), "library",
+                     text_json(subject->library), "version", text_json(subject->version), "claims",
                      claims_json(subject), "verdicts", verdicts, "summary", totals_json(subject));
 }
 
 static json_t *host_json(const struct host_facts *host)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kernel", text(host->kernel),
-                     "machine", text(host->machine), "user", text(host->user), "page_bytes",
-                     json_integer(host->page_bytes), "cores", number(host->cores),
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kernel", text_json(host->kernel),
+                     "machine", text_json(host->machine), "user", text_json(host->user),
+                     "page_bytes", json_integer(host->page_bytes), "cores", number(host->cores),
                      "memlock_soft_bytes", limit(host->memlock_soft_bytes), "memlock_hard_bytes",
                      limit(host->memlock_hard_bytes), "observers",
                      object_or_empty(host->observers));
@@ -108,8 +92,8 @@ static json_t *skipped_json(const struct skipped_subject *skipped, size_t count)
     json_t *list = json_array();
 
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, json_pack("{s:o, s:o}", "name", text(skipped[i].name), "reason",
-                                              text(skipped[i].reason)));
+        json_array_append_new(list, json_pack("{s:o, s:o}", "name", text_json(skipped[i].name),
+                                              "reason", text_json(skipped[i].reason)));
     return list;
 }
 
@@ -118,8 +102,8 @@ static json_t *sizes_json(const struct run_result *result)
     json_t *list = json_array();
 
     for (size_t i = 0; i < result->sizes_count; i++)
-        json_array_append_new(list, json_pack("{s:o, s:o}", "size", text(result->sizes[i]), "bytes",
-                                              number(result->sizes_bytes[i])));
+        json_array_append_new(list, json_pack("{s:o, s:o}", "size", text_json(result->sizes[i]),
+                                              "bytes", number(result->sizes_bytes[i])));
     return list;
 }
 
@@ -183,10 +167,11 @@ json_t *report_list_json(const struct catalog_entry *entries, size_t count,
     for (size_t i = 0; i < count; i++) {
         const struct subject_result *subject = &entries[i].subject;
         json_array_append_new(
-            subjects, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "name", text(subject->name),
-                                "library", text(subject->library), "version",
-                                text(subject->version), "path", text(subject->path), "offers",
-                                entries_json(entries[i].entries), "claims", claims_json(subject)));
+            subjects,
+            json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "name", text_json(subject->name), "library",
+                      text_json(subject->library), "version", text_json(subject->version), "path",
+                      text_json(subject->path), "offers", entries_json(entries[i].entries),
+                      "claims", claims_json(subject)));
     }
     return json_pack("{s:s, s:o, s:o, s:o}", "schema", "strongroom-list/1", "subjects", subjects,
                      "skipped", skipped_json(skipped, skipped_count), "promises", promises_json());

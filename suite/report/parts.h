@@ -30,6 +30,10 @@ void put_sizes(const struct terminal *to, const struct run_result *result);
 /* "1234 cases in 12.3 s, --seed 42" */
 void put_ran(const struct terminal *to, const struct run_result *result);
 
+/* What the exit status of verify says, in words: "2 promises are broken" */
+void gate_text(char *out, size_t out_bytes, const struct run_result *result,
+               const char *const *allowed);
+
 /* "40 cases: 38 kept, 1 broken, 1 refused, 0 unseen" */
 const char *evidence_counts(char *out, size_t out_bytes, const struct evidence *evidence);
 

@@ -4,6 +4,8 @@
  *
  *     run_result -> report_compare, report_verify   for people     terminal.c, matrix.c
  *                -> report_json                     for programs   json.c -> output.c
+ *                -> report_junit, report_sarif      for CI         junit.c, sarif.c -> output.c
+ *                -> report_markdown                 for its page   markdown.c -> output.c
  *                -> report_program                  in C, one case program.c -> output.c
  */
 #ifndef SUITE_REPORT_H
@@ -40,6 +42,17 @@ void report_promise(const struct terminal *to, const struct promise *promise);
 
 /* The whole result as docs/strongroom-result-1.schema.json describes it. NULL: no memory. */
 json_t *report_json(const struct run_result *result);
+/* The same as JUnit XML: a test is a promise of a subject. broken: a failure; error, and what of the
+ * core and claimed promises could not be observed and is not in allowed: an error; the rest that was
+ * not judged: skipped. So what verify does not pass has failures or errors. The caller frees it. */
+char *report_junit(const struct run_result *result, const char *const *allowed);
+/* What is broken as SARIF 2.1.0: a result each; a notification for each error, and for each core or
+ * claimed promise that could not be observed. Whoever shows SARIF takes each result for an alert, so
+ * what holds is in the counts only. */
+json_t *report_sarif(const struct run_result *result, const char *const *allowed);
+/* A summary in GitHub's Markdown of less than REPORT_MARKDOWN_BYTES; what does not fit is counted. */
+#define REPORT_MARKDOWN_BYTES (1024u * 1024u)
+char *report_markdown(const struct run_result *result, const char *const *allowed);
 json_t *report_list_json(const struct catalog_entry *entries, size_t count,
                          const struct skipped_subject *skipped, size_t skipped_count);
 

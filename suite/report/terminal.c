@@ -195,19 +195,28 @@ static void gate_words(char *out, size_t out_bytes, const struct gate *gate, con
     }
 }
 
+void gate_text(char *out, size_t out_bytes, const struct run_result *result,
+               const char *const *allowed)
+{
+    struct gate gate = run_result_weigh(result, allowed);
+    char *ids = unobserved_ids(result, allowed);
+
+    gate_words(out, out_bytes, &gate, ids);
+    free(ids);
+}
+
 static void put_gate(const struct terminal *to, const struct run_result *result,
                      const char *const *allowed)
 {
     static const enum tone tones[] = {TONE_GOOD, TONE_BAD, TONE_FAULT, TONE_DOUBT};
     struct gate gate = run_result_weigh(result, allowed);
-    char *ids = unobserved_ids(result, allowed), status[16], words[512];
+    char status[16], words[512];
 
-    gate_words(words, sizeof words, &gate, ids);
+    gate_text(words, sizeof words, result, allowed);
     snprintf(status, sizeof status, "exit %d:", gate.status);
     text_put(to, tones[gate.status], status, 0);
     text_spaces(to, 1);
     text_wrap(to, 8, 8, words);
-    free(ids);
 }
 
 void report_verify(const struct terminal *to, const struct run_result *result,

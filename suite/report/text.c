@@ -76,6 +76,34 @@ static void put_clean(FILE *out, const char *text, size_t bytes)
     }
 }
 
+char *text_clean(const char *text)
+{
+    char *clean = NULL;
+    size_t clean_bytes = 0;
+    FILE *out = open_memstream(&clean, &clean_bytes);
+
+    if (out == NULL)
+        return NULL;
+    put_clean(out, text, strlen(text));
+    fclose(out);
+    return clean;
+}
+
+/* JSON holds valid UTF-8 only, so whatever is not becomes '?', byte by byte. */
+json_t *text_json(const char *bytes)
+{
+    json_t *string = json_string(bytes);
+    char *ascii;
+
+    if (string != NULL || (ascii = strdup(bytes)) == NULL)
+        return string;
+    for (char *c = ascii; *c != '\0'; c++)
+        *c = (unsigned char)*c >= 0x80 ? '?' : *c;
+    string = json_string(ascii);
+    free(ascii);
+    return string;
+}
+
 void text_spaces(const struct terminal *to, unsigned columns)
 {
     fprintf(to->out, "%*s", (int)columns, "");

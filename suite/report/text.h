@@ -18,6 +18,12 @@ void text_line(const struct terminal *to, enum tone tone, const char *text);
 /* Words wrapped at the width, all lines but the first indented; the cursor stands at column. */
 void text_wrap(const struct terminal *to, unsigned column, unsigned indent, const char *text);
 
+/* The same text with every byte that is not printable ASCII or part of valid UTF-8, and every control
+ * character, as '?'; the caller frees it. NULL: no memory. */
+char *text_clean(const char *text);
+/* As a JSON string. Control characters stay: JSON escapes them. */
+json_t *text_json(const char *bytes);
+
 /* path as seen from the working directory, where it lies below it. */
 const char *text_path(const char *path);
 

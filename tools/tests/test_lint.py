@@ -27,6 +27,7 @@ CLEAN = {
     "subjects/defects/forgets.patch": "Forgets to wipe what it frees.\n--- a/x\n+++ b/x\n",
     "run.sh": "#!/bin/sh\n# Does nothing at all.\necho hello\n",
     "README.md": "# A tree\n",
+    "ci.yml": "# Does nothing at all.\nname: nothing\n",
 }
 
 
@@ -35,7 +36,8 @@ def tree(tmp_path):
     for path, text in CLEAN.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
-    (tmp_path / ".clang-format").write_bytes((SOURCE / ".clang-format").read_bytes())
+    for name in (".clang-format", ".yamllint"):
+        (tmp_path / name).write_bytes((SOURCE / name).read_bytes())
     return tmp_path
 
 
@@ -45,7 +47,7 @@ def lint(tree, *options):
 
 
 def test_clean_tree_is_clean(tree):
-    assert lint(tree) == (0, [], f"lint: {len(CLEAN) + 1} files, 0 findings\n")
+    assert lint(tree) == (0, [], f"lint: {len(CLEAN) + 2} files, 0 findings\n")
 
 
 INCLUDES = [
@@ -142,6 +144,11 @@ def test_style_and_format(tree):
     assert lint(tree)[:2] == (1, ["suite/main.c:2: style: run `just format`"])
     assert lint(tree, "--format")[0] == 0
     assert lint(tree)[:2] == (0, [])
+
+
+def test_yaml(tree):
+    (tree / "ci.yml").write_text("# Does nothing at all.\nname:   nothing\n")
+    assert lint(tree)[:2] == (1, ["ci.yml:2: yaml: too many spaces after colon (colons)"])
 
 
 @pytest.mark.parametrize("place", ["/home/ann/", "/root/"])

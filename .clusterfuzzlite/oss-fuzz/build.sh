@@ -1,0 +1,3 @@
+#!/bin/bash -eu
+# As the tree itself says.
+exec "$SRC/strongroom/.clusterfuzzlite/build.sh"
