@@ -59,6 +59,11 @@ static const struct deed {
     [MODEL_STORM] = {machine_storm, OPEN | SIZE | CALLS, 0},
 };
 
+bool model_calls_subject(enum model_code code)
+{
+    return code < MODEL_CODES && (deeds[code].needs & CALLS) != 0;
+}
+
 /* ------------------------------------------------------------------------- before an operation */
 
 static bool possible(struct machine *m, const struct deed *deed)
