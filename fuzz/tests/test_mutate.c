@@ -144,6 +144,25 @@ static void secrets_tell_whose_they_are(void **unused)
     }
 }
 
+/* At every place of memory that is not empty, and in no other place. */
+static void a_secret_is_found_wherever_it_lies(void **unused)
+{
+    uint8_t bytes[200], noise[200];
+    struct secrets_word word;
+    (void)unused;
+    for (size_t i = 0; i < sizeof noise; i++)
+        noise[i] = (uint8_t)(i * 37 + 11);
+    assert_false(secrets_find(noise, sizeof noise, 0, &word));
+    for (size_t at = 0; at + 8 <= sizeof bytes; at++) {
+        memcpy(bytes, noise, sizeof bytes);
+        secrets_write(5, bytes + at, 8);
+        assert_true(secrets_find(bytes, sizeof bytes, 0, &word));
+        assert_int_equal(word.at, at);
+        assert_int_equal(word.fill, 5);
+        assert_false(secrets_find(bytes, sizeof bytes, at + 1, &word));
+    }
+}
+
 /* Of programs that want to fork about one in a hundred may, and any can be made to. */
 static void few_programs_fork(void **unused)
 {
@@ -178,6 +197,7 @@ int main(void)
         cmocka_unit_test(results_fit),
         cmocka_unit_test(trimming_keeps_what_matters),
         cmocka_unit_test(secrets_tell_whose_they_are),
+        cmocka_unit_test(a_secret_is_found_wherever_it_lies),
         cmocka_unit_test(few_programs_fork),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
