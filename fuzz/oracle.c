@@ -82,6 +82,7 @@ static void after_done(struct oracle *o, const struct model_operation *op,
     case MODEL_PROTECT:
         if (ok)
             o->live[op->slot].access = op->arg;
+        o->live[op->slot].unsure = !ok;
         break;
     case MODEL_TOUCH:
         oracle_after_touch(o, op, event);

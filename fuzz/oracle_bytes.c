@@ -116,11 +116,17 @@ bool oracle_ends_match(const struct place *p)
 
 /* ---- dead ---- */
 
+/* What cannot be made writable cannot be wiped: it may stay, locked, until it can. What is writable is wiped. */
+bool oracle_may_stay(const struct oracle *o, const struct place *p)
+{
+    return o->cannot_open && (p->unsure || p->access != SECRET_ACCESS_READ_WRITE);
+}
+
 /* A secret whose memory its owner gave up. */
 void oracle_check_dead(struct oracle *o, const struct place *p, const char *promise_id,
                        enum oracle_check check)
 {
-    if (o->cannot_open) /* what cannot be made writable cannot be wiped: it may stay, locked, until then */
+    if (oracle_may_stay(o, p))
         return;
     struct left left = oracle_place_left_whole(p);
     oracle_made(o, check);

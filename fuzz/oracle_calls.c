@@ -52,7 +52,7 @@ void oracle_after_free(struct oracle *o, const struct model_operation *op)
     oracle_check_smash(o, op);
     if (!o->damaged)
         oracle_check_dead(o, p, "zero-on-free", ORACLE_FREED_PLACE);
-    if (o->cannot_open)
+    if (oracle_may_stay(o, p))
         p->fill = 0; /* when it is wiped is not for us to say */
     o->freed[op->slot] = *p;
     o->last_freed = *p;

@@ -33,6 +33,7 @@ struct place {
     size_t known_bytes; /* its first ones that are those of fill */
     uint32_t fill;
     uint8_t access;
+    bool unsure; /* of its access: the call that was to change it failed */
 };
 
 /* What a forked child found; on a page that it shares with its parent. */
@@ -93,6 +94,7 @@ void oracle_check_fresh(struct oracle *o, uintptr_t address, size_t size_bytes, 
 bool oracle_ends_match(const struct place *p);
 void oracle_check_dead(struct oracle *o, const struct place *p, const char *promise_id,
                        enum oracle_check check);
+bool oracle_may_stay(const struct oracle *o, const struct place *p);
 void oracle_check_peek(struct oracle *o, const struct place *p);
 void oracle_check_tail(struct oracle *o, const struct place *old, size_t new_bytes);
 
