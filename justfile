@@ -102,6 +102,13 @@ fuzz SUBJECT='ref-alloc' SECONDS='60': build
 fuzz-afl SUBJECT='ref-alloc' SECONDS='60': build
     exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' afl "$1" "$2"
 
+# Both engines on all cores, for hours; goes on where it was killed: campaign HOURS [SUBJECT|PATH.so]
+[group('fuzz')]
+[no-cd]
+[no-exit-message]
+campaign HOURS *SUBJECT: build
+    exec /usr/bin/python3 '{{ root }}/fuzz/campaign.py' "$@"
+
 # From a crash to a small C program: triage FILE VARIANT [--keep NAME]
 [group('fuzz')]
 [no-cd]

@@ -28,6 +28,11 @@ MINIMISED_BYTES_MAX = 96 * 1024
 # The engines' own handlers would take signals that are the subject's to cause and ours to judge.
 ASAN_OPTIONS = "detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigill=0:handle_sigfpe=0:allocator_may_return_null=1"
 
+AFL_SETTINGS = {
+    "AFL_SKIP_CPUFREQ": "1", "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES": "1", "AFL_NO_AFFINITY": "1", "AFL_NO_UI": "1",
+    "AFL_AUTORESUME": "1", "AFL_CUSTOM_MUTATOR_LIBRARY": str(FUZZ / "mutator.so"), "AFL_FAST_CAL": "1",
+}
+
 
 def die(text):
     print(f"fuzz: {text}", file=sys.stderr)
@@ -96,6 +101,13 @@ def inputs(folder):
     return folder
 
 
+def write_dictionary():
+    """What the language of programs has, for the mutations that an engine makes by itself."""
+    done = subprocess.run([PROGRAM, "--dictionary"], capture_output=True, text=True, check=True)
+    (FUZZ / "dictionary").write_text(done.stdout)
+    return FUZZ / "dictionary"
+
+
 # ---- engines ----
 
 
@@ -103,7 +115,7 @@ def run_libfuzzer(variant, seconds, seed=None, work=None, quiet=False):
     """Runs it; returns the input that broke something, or None, and what it printed last."""
     work = work or FUZZ / "work" / variant.name / "libfuzzer"
     (work / "corpus").mkdir(parents=True, exist_ok=True)
-    command = [FUZZ / "libfuzzer", f"-max_total_time={seconds}", f"-max_len={INPUT_BYTES_MAX}", "-timeout=20", "-rss_limit_mb=4096"]
+    command = [FUZZ / "libfuzzer", f"-max_total_time={seconds}", f"-max_len={INPUT_BYTES_MAX}", "-timeout=20", "-rss_limit_mb=4096", f"-dict={write_dictionary()}"]
     command += [f"-artifact_prefix={work}/", "-print_final_stats=1", work / "corpus", inputs(FUZZ / "seeds")]
     if seed is not None:
         command.insert(1, f"-seed={seed}")
@@ -133,10 +145,7 @@ def run_afl(variant, seconds, seed=None, work=None, quiet=False, until_crash=Fal
     """The same for AFL++; what it printed is its fuzzer_stats."""
     work = work or FUZZ / "work" / variant.name / "afl"
     work.mkdir(parents=True, exist_ok=True)
-    settings = {
-        "AFL_SKIP_CPUFREQ": "1", "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES": "1", "AFL_NO_AFFINITY": "1", "AFL_NO_UI": "1",
-        "AFL_AUTORESUME": "1", "AFL_CUSTOM_MUTATOR_LIBRARY": str(FUZZ / "mutator.so"), "AFL_FAST_CAL": "1",
-    }
+    settings = dict(AFL_SETTINGS)
     if until_crash:
         settings["AFL_BENCH_UNTIL_CRASH"] = "1"
     seeds = inputs(FUZZ / "seeds")
@@ -144,7 +153,7 @@ def run_afl(variant, seconds, seed=None, work=None, quiet=False, until_crash=Fal
         if not quiet:
             print("  by a committed input, before the engine ran")
         return first, ""
-    command = ["afl-fuzz", "-V", str(seconds), "-m", "none", "-t", "2000", "-i", seeds, "-o", work]
+    command = ["afl-fuzz", "-V", str(seconds), "-m", "none", "-t", "2000", "-x", write_dictionary(), "-i", seeds, "-o", work]
     command += ["-s", str(seed)] if seed is not None else ["-c", FUZZ / "afl-cmplog"]
     done = subprocess.run([*command, "--", FUZZ / "afl"], env=variant.environment("afl", **settings), capture_output=True, text=True, errors="replace")
     stats = work / "default" / "fuzzer_stats"
@@ -331,8 +340,10 @@ def corpus_check(options):
                 else:
                     jobs = [([FUZZ / "afl"], path) for path in files]
                 for command, path in jobs:
+                    # AFL++'s run-time starts its server late only where it is told so, as afl-fuzz does.
+                    alone = {"ASAN_OPTIONS": ASAN_OPTIONS} if engine == "libfuzzer" else {"__AFL_DEFER_FORKSRV": "1"}
                     stdin = path.open("rb") if path else subprocess.DEVNULL
-                    done = subprocess.run(command, stdin=stdin, env=variant.environment(engine, **({"ASAN_OPTIONS": ASAN_OPTIONS} if engine == "libfuzzer" else {})), capture_output=True, text=True, errors="replace")
+                    done = subprocess.run(command, stdin=stdin, env=variant.environment(engine, **alone), capture_output=True, text=True, errors="replace")
                     runs += 1 if path else len(files)
                     if done.returncode != 0:
                         failures += 1

@@ -33,6 +33,7 @@ static uint64_t word_of(uint32_t fill, size_t word)
     return (uint64_t)check(low) << 32 | low;
 }
 
+/* What lies at p is left to no function of libc, which a sanitizer stands in for. */
 void secrets_write(uint32_t fill, void *p, size_t size_bytes)
 {
     unsigned char *to = p;
@@ -42,7 +43,8 @@ void secrets_write(uint32_t fill, void *p, size_t size_bytes)
         memcpy(to + i * sizeof word, &word, sizeof word);
     }
     uint64_t last = word_of(fill, whole);
-    memcpy(to + whole * sizeof last, &last, size_bytes % sizeof last);
+    for (size_t i = whole * SECRETS_WORD_BYTES; i < size_bytes; i++, last >>= 8)
+        to[i] = (unsigned char)last; /* little-endian, as all that raw.h knows */
 }
 
 bool secrets_match(uint32_t fill, size_t offset, const void *p, size_t size_bytes)
@@ -55,7 +57,10 @@ bool secrets_match(uint32_t fill, size_t offset, const void *p, size_t size_byte
             return false;
     }
     uint64_t last = word_of(fill, offset / SECRETS_WORD_BYTES + whole);
-    return memcmp(from + whole * sizeof last, &last, size_bytes % sizeof last) == 0;
+    for (size_t i = whole * SECRETS_WORD_BYTES; i < size_bytes; i++, last >>= 8)
+        if (from[i] != (unsigned char)last)
+            return false;
+    return true;
 }
 
 static bool is_word(uint64_t value)
@@ -98,7 +103,6 @@ bool secrets_find(const void *p, size_t size_bytes, size_t from, struct secrets_
     return false;
 }
 
-/* No function of libc is called on what lies at p: under a sanitizer's the subject may have forbidden it. */
 size_t secrets_nonzero(const void *p, size_t size_bytes)
 {
     const unsigned char *bytes = p;

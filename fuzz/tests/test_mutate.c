@@ -44,6 +44,8 @@ static void both_engines_give_the_same_bytes(void **unused)
     unsigned splices = 0;
     (void)unused;
     for (unsigned seed = 0; seed < SEEDS; seed++) {
+        if (seed % OWN_ONE_IN == OWN_ONE_IN - 1)
+            continue;
         void *mutator = afl_custom_init(NULL, seed);
         memcpy(libfuzzer, input, input_bytes);
         size_t expected = LLVMFuzzerCustomMutator(libfuzzer, input_bytes, BYTES_MAX, seed);
@@ -180,6 +182,13 @@ static void few_programs_fork(void **unused)
 }
 
 /* libfuzzer.c is linked for its mutators only. */
+size_t LLVMFuzzerMutate(uint8_t *bytes, size_t count_bytes, size_t bytes_max);
+size_t LLVMFuzzerMutate(uint8_t *bytes, size_t count_bytes, size_t bytes_max)
+{
+    (void)bytes;
+    (void)bytes_max;
+    return count_bytes;
+}
 void target_start(void)
 {
 }

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -140,6 +141,24 @@ def test_programs_change_their_form_and_stay_the_same(tmp_path):
     assert text == fuzz("", "--print", seed).stdout
     assert "alloc s0 32\n" in text
     assert "int main" in fuzz("./x.so", "--c", seed).stdout
+
+
+def test_the_dictionary_has_every_operation_in_its_own_form(tmp_path):
+    lines = fuzz("", "--dictionary").stdout.splitlines()
+    entries = [re.fullmatch(r'(\w+)="((?:\\x[0-9a-f]{2})+)"', line) for line in lines]
+    assert all(entries)
+    assert len({entry[1] for entry in entries}) == len(entries)
+    pieces = [bytes.fromhex(entry[2].replace("\\x", "")) for entry in entries]
+    records = [piece for piece in pieces if len(piece) == 8]
+    program = tmp_path / "program"
+    program.write_bytes(b"SRP\x01\0\0\0\0" + b"".join(records))
+    operations = fuzz("", "--print", program).stdout.splitlines()[1:]
+    assert len(operations) == len(records)
+    subject, variant = good_subjects()[0]
+    known = {key[1] for key in counts(fuzz(subject, "--counts", program, variant=variant)) if key[0] == "operation"}
+    assert {line.split()[0] for line in operations} == known  # none is left out
+    assert sorted(set(operations)) == sorted(operations)  # and each is there once
+    assert {len(piece) for piece in pieces} == {5, 8}
 
 
 def test_the_corpus_stays_within_its_size():
