@@ -88,6 +88,17 @@ def end_leftovers(folder):
 # ---- violations ----
 
 
+def judge_together(variant, paths):
+    """What files break, in one process: path -> a dict like that of recipes.judge."""
+    done = subprocess.run([PROGRAM, *paths], env=variant.environment(STRONGROOM_FORK="always"), capture_output=True, text=True, errors="replace")
+    seen = {}
+    for line in done.stderr.splitlines():
+        path, brace, rest = line.partition(": {")
+        if brace and '"promise"' in rest:
+            seen[pathlib.Path(path)] = json.loads("{" + rest)
+    return seen
+
+
 def judge_sanitized(variant, path):
     """What an input breaks that breaks no promise, as a dict like that of recipes.judge."""
     environment = variant.environment("libfuzzer", ASAN_OPTIONS=ASAN_OPTIONS)
@@ -110,24 +121,28 @@ class Violations:
 
     def judge(self, paths):
         """Files are copied to where they stay, under the name of their contents."""
+        new = {}
         for path in paths:
             try:
                 data = path.read_bytes()
-            except OSError:
+            except OSError:  # of an engine that is at work
                 continue
             name = hashlib.sha1(data).hexdigest()[:16]
-            if name in self.found["judged"]:
-                continue
-            kept = self.folder / name
-            kept.write_bytes(data)
-            seen = recipes.judge(self.variant, kept) or judge_sanitized(self.variant, kept)
+            if name not in self.found["judged"]:
+                (self.folder / name).write_bytes(data)
+                new[name] = self.folder / name
+        seen = judge_together(self.variant, new.values())
+        for name, path in new.items():
+            self.note(path, seen.get(path) or recipes.judge(self.variant, path) or judge_sanitized(self.variant, path))
             self.found["judged"].append(name)
-            promise = seen["promise"]
-            entry = self.found["promises"].setdefault(promise, {"count": 0, "bytes": len(data) + 1})
-            entry["count"] += 1
-            if len(data) < entry["bytes"]:
-                entry.update(bytes=len(data), file=str(kept), text=seen["text"])
             write(self.path, json.dumps(self.found, indent=1) + "\n")
+
+    def note(self, path, seen):
+        size_bytes = path.stat().st_size
+        entry = self.found["promises"].setdefault(seen["promise"], {"count": 0, "bytes": size_bytes + 1})
+        entry["count"] += 1
+        if size_bytes < entry["bytes"]:
+            entry.update(bytes=size_bytes, file=str(path), text=seen["text"])
 
     def promises(self):
         return sorted(self.found["promises"])
