@@ -106,8 +106,8 @@ fuzz-afl SUBJECT='ref-alloc' SECONDS='60': build
 [group('fuzz')]
 [no-cd]
 [no-exit-message]
-campaign HOURS *SUBJECT: build
-    exec /usr/bin/python3 '{{ root }}/fuzz/campaign.py' "$@"
+campaign HOURS SUBJECT='ref-alloc': build
+    exec /usr/bin/python3 '{{ root }}/fuzz/campaign.py' "$1" "$2"
 
 # From a crash to a small C program: triage FILE VARIANT [--keep NAME]
 [group('fuzz')]

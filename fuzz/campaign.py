@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Both engines on all cores, for hours: campaign HOURS [SUBJECT]
+"""Both engines on all cores, for hours: campaign HOURS SUBJECT
 
 Each variant of the subject gets its share of HOURS (which may be a fraction), in rounds. In a round AFL++ has half of the
 cores (a main instance, the others each with a power schedule of its own) and libFuzzer the rest, in fork mode; AFL++ reads
@@ -441,7 +441,7 @@ def positive(text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("hours", type=positive, help="in all, over its variants; a fraction is one, too")
-    parser.add_argument("subject", nargs="?", default="ref-alloc", help="a name, or the path of a shared object")
+    parser.add_argument("subject", help="a name, or the path of a shared object")
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="how many; all that there are")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

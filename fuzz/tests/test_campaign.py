@@ -91,7 +91,7 @@ def test_only_processes_of_the_same_campaign_are_ended(tmp_path):
 
 
 def test_wrong_words_are_one_line_or_usage(tmp_path):
-    for words in (["0"], ["nan"], ["-1"], ["soon"], ["1", "nobody"]):
+    for words in (["0", "x"], ["nan", "x"], ["-1", "x"], ["soon", "x"], ["1"], ["1", "nobody"]):
         done = subprocess.run([sys.executable, SOURCE / "fuzz" / "campaign.py", *words], env={**os.environ, "STRONGROOM_FUZZ_BUILD": str(BUILD)}, capture_output=True, text=True)
         assert done.returncode == 2, words
         assert "Traceback" not in done.stderr
