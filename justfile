@@ -183,15 +183,15 @@ elsewhere *TARGETS:
 suite-targets *ARGS: build
     exec /usr/bin/python3 '{{ root }}/suite/tests/measure' --first ref-alloc,libsodium,openssl,malloc-mlock "$@" -- ref-alloc libsodium
 
-# Fuzzing against its bars: hours in full (--seeds N, --every N for less); goes on where it was killed
+# Fuzzing against its bars: hours in full (--sample for less); goes on where it was killed
 [group('nightly')]
 [no-exit-message]
 fuzz-targets *ARGS: build
-    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' targets --rate-variant ref-alloc-packed "$@" -- ref-alloc
+    exec /usr/bin/python3 '{{ root }}/fuzz/targets.py' --rate-variant ref-alloc-packed "$@" -- ref-alloc
 
 [private]
 [no-exit-message]
-fuzz-nightly: (fuzz-targets "--seeds" "2" "--every" "4" "--seconds" "20")
+fuzz-nightly: (fuzz-targets "--sample")
 
 # Who catches which known-bad allocator, and who cries wolf: kill-matrix [--from RESULT.json]
 [group('nightly')]
