@@ -78,7 +78,7 @@ static inline void oracle_made(struct oracle *o, enum oracle_check check)
 /* What of a place is still there. */
 struct left {
     size_t words;    /* of its secret, in their own place */
-    size_t nonzero;  /* bytes, by eights where there are so many: 0 if and only if all are zero */
+    size_t nonzero;  /* bytes */
     size_t readable; /* bytes */
 };
 

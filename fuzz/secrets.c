@@ -110,7 +110,8 @@ size_t secrets_nonzero(const void *p, size_t size_bytes)
     for (; at + SECRETS_WORD_BYTES <= size_bytes; at += SECRETS_WORD_BYTES) {
         uint64_t value;
         memcpy(&value, bytes + at, sizeof value); /* of a constant size: an instruction */
-        count += value != 0 ? sizeof value : 0;
+        for (; value != 0; value >>= 8)
+            count += (value & 0xff) != 0;
     }
     for (; at < size_bytes; at++)
         count += bytes[at] != 0;

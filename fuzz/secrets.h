@@ -34,7 +34,7 @@ struct secrets_word {
 /* Looks for the first whole word of any secret in the size_bytes at p, from byte `from` on, at every
  * offset. */
 bool secrets_find(const void *p, size_t size_bytes, size_t from, struct secrets_word *found);
-/* How many bytes at p lie in words that are not all zero, and behind the last word are not zero themselves. */
+/* How many of the bytes at p are not zero. */
 size_t secrets_nonzero(const void *p, size_t size_bytes);
 /* How many of the first whole words of secret fill, from its byte offset (a multiple of 8) on, stand
  * in their own place at p. */

@@ -165,6 +165,18 @@ static void a_secret_is_found_wherever_it_lies(void **unused)
     }
 }
 
+static void bytes_that_are_not_zero_are_counted(void **unused)
+{
+    uint8_t bytes[150] = {0};
+    (void)unused;
+    assert_int_equal(secrets_nonzero(bytes, sizeof bytes), 0);
+    for (size_t i = 0; i < sizeof bytes; i += 7) {
+        bytes[i] = (uint8_t)(i + 1);
+        assert_int_equal(secrets_nonzero(bytes, sizeof bytes), i / 7 + 1);
+        assert_int_equal(secrets_nonzero(bytes, i), i / 7);
+    }
+}
+
 /* Of programs that want to fork about one in a hundred may, and any can be made to. */
 static void few_programs_fork(void **unused)
 {
@@ -207,6 +219,7 @@ int main(void)
         cmocka_unit_test(trimming_keeps_what_matters),
         cmocka_unit_test(secrets_tell_whose_they_are),
         cmocka_unit_test(a_secret_is_found_wherever_it_lies),
+        cmocka_unit_test(bytes_that_are_not_zero_are_counted),
         cmocka_unit_test(few_programs_fork),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
