@@ -14,8 +14,9 @@
 #include "model/shadow.h"
 
 const char *const oracle_check_names[ORACLE_CHECKS] = {
-    "locks", "fresh", "neighbours", "freed-place", "resized-place", "closed-place", "released",
-    "quota", "guard", "access",     "smash",       "misuse",        "child",        "reopen"};
+    "locks",        "fresh",    "neighbours", "freed-place", "resized-place",
+    "closed-place", "released", "quota",      "guard",       "access",
+    "smash",        "misuse",   "child",      "reopen",      "unreadable"};
 
 /* ------------------------------------------------------------------------------------ reporting */
 
@@ -51,6 +52,7 @@ static void after_fill(struct oracle *o, const struct model_operation *op,
         return;
     p->fill = event->slot_fill;
     p->known_bytes = (size_t)event->count;
+    oracle_check_unreadable(o, p);
 }
 
 static void after_done(struct oracle *o, const struct model_operation *op,

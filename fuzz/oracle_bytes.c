@@ -114,6 +114,19 @@ bool oracle_ends_match(const struct place *p)
     return memory_try(ends_compare, &ends) && ends.match;
 }
 
+/* Whom the kernel lets read memory of another process gets nothing of this. Both ends: they may be of two kinds. */
+void oracle_check_unreadable(struct oracle *o, const struct place *p)
+{
+    unsigned char byte;
+    if (!o->claims->made[CLAIM_UNREADABLE] || p->known_bytes == 0)
+        return;
+    oracle_made(o, ORACLE_UNREADABLE);
+    if (memory_read(p->address, &byte, 1) != 0 ||
+        memory_read(p->address + p->known_bytes - 1, &byte, 1) != 0)
+        oracle_broken(o, "unreadable", "%zu bytes at 0x%" PRIxPTR " can be read by /proc/self/mem",
+                      p->size_bytes, p->address);
+}
+
 /* ---- dead ---- */
 
 /* What cannot be made writable cannot be wiped: it may stay, locked, until it can. What is writable is wiped. */

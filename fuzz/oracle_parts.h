@@ -95,6 +95,7 @@ bool oracle_ends_match(const struct place *p);
 void oracle_check_dead(struct oracle *o, const struct place *p, const char *promise_id,
                        enum oracle_check check);
 bool oracle_may_stay(const struct oracle *o, const struct place *p);
+void oracle_check_unreadable(struct oracle *o, const struct place *p);
 void oracle_check_peek(struct oracle *o, const struct place *p);
 void oracle_check_tail(struct oracle *o, const struct place *old, size_t new_bytes);
 
