@@ -128,6 +128,13 @@ docker-verify *ARGS:
 docker-campaign *ARGS:
     exec '{{ root }}/docker/campaign' "$@"
 
+# Both engines on all cores, for hours; goes on where it was killed: campaign HOURS [SUBJECT|PATH.so]
+[group('fuzz')]
+[no-cd]
+[no-exit-message]
+campaign HOURS SUBJECT='ref-alloc': build
+    exec /usr/bin/python3 '{{ root }}/fuzz/campaign.py' "$1" "$2"
+
 # From a crash to a small C program: triage FILE VARIANT [--keep NAME]
 [group('fuzz')]
 [no-cd]
@@ -222,15 +229,15 @@ elsewhere *TARGETS:
 suite-targets *ARGS: build
     exec /usr/bin/python3 '{{ tools }}/suite-targets' "$@"
 
-# Fuzzing against its bars: hours in full (--seeds N, --every N for less); goes on where it was killed
+# Fuzzing against its bars: hours in full (--sample for less); goes on where it was killed
 [group('nightly')]
 [no-exit-message]
 fuzz-targets *ARGS: build
-    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' targets --rate-variant ref-alloc-packed "$@" -- ref-alloc
+    exec /usr/bin/python3 '{{ root }}/fuzz/targets.py' --rate-variant ref-alloc-packed "$@" -- ref-alloc
 
 [private]
 [no-exit-message]
-fuzz-nightly: (fuzz-targets "--seeds" "2" "--every" "4" "--seconds" "20")
+fuzz-nightly: (fuzz-targets "--sample")
 
 # Who catches which known-bad allocator, and who cries wolf: kill-matrix [--from RESULT.json]
 [group('nightly')]

@@ -20,6 +20,7 @@ const char *const claim_ids[CLAIMS] = {
     [CLAIM_REOPEN] = "reopen",
     [CLAIM_STATES] = "states",
     [CLAIM_UNDERRUN] = "underrun-caught",
+    [CLAIM_UNREADABLE] = "unreadable",
     [CLAIM_USE_AFTER_FREE] = "use-after-free",
     [CLAIM_ZERO_ON_CLOSE] = "zero-on-close",
 };

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define MUTATE_OPERATIONS_MAX 96u /* of a result */
+#define OWN_ONE_IN 16u /* libFuzzer: of so many seeds the last one is left to its own mutations */
 
 /* A changed copy of in, written to out. Returns its length, at most out_bytes (which is 16 or more). in and out may
  * be the same. */

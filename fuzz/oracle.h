@@ -24,6 +24,7 @@
  *   misuse             is noticed, and nothing is changed before                double-free, bad-free
  *   fork               the child reads no live secret, and can use what it may  fork
  *   open               again after close                                        reopen
+ *   fill               the kernel itself reads no byte of it                    unreadable
  *   any                does not crash                                           that of the operation
  *
  * Once calls that unlock or unmap were made to fail, VmLck is not judged: what cannot be unlocked stays locked.
@@ -51,6 +52,7 @@ enum oracle_check {
     ORACLE_MISUSE,
     ORACLE_CHILD,
     ORACLE_REOPEN,
+    ORACLE_UNREADABLE,
     ORACLE_CHECKS
 };
 extern const char *const oracle_check_names[ORACLE_CHECKS];

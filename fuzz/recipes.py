@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("STRONGROOM_FUZZ_BUILD", ROOT / "build"))  # tests have one per compiler
@@ -27,6 +26,11 @@ INPUT_BYTES_MAX = 776  # a header and 96 records: as many as the mutator makes
 MINIMISED_BYTES_MAX = 96 * 1024
 # The engines' own handlers would take signals that are the subject's to cause and ours to judge.
 ASAN_OPTIONS = "detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigill=0:handle_sigfpe=0:allocator_may_return_null=1"
+
+AFL_SETTINGS = {
+    "AFL_SKIP_CPUFREQ": "1", "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES": "1", "AFL_NO_AFFINITY": "1", "AFL_NO_UI": "1",
+    "AFL_AUTORESUME": "1", "AFL_CUSTOM_MUTATOR_LIBRARY": str(FUZZ / "mutator.so"), "AFL_FAST_CAL": "1",
+}
 
 
 def die(text):
@@ -96,6 +100,13 @@ def inputs(folder):
     return folder
 
 
+def write_dictionary():
+    """What the language of programs has, for the mutations that an engine makes by itself."""
+    done = subprocess.run([PROGRAM, "--dictionary"], capture_output=True, text=True, check=True)
+    (FUZZ / "dictionary").write_text(done.stdout)
+    return FUZZ / "dictionary"
+
+
 # ---- engines ----
 
 
@@ -103,7 +114,7 @@ def run_libfuzzer(variant, seconds, seed=None, work=None, quiet=False):
     """Runs it; returns the input that broke something, or None, and what it printed last."""
     work = work or FUZZ / "work" / variant.name / "libfuzzer"
     (work / "corpus").mkdir(parents=True, exist_ok=True)
-    command = [FUZZ / "libfuzzer", f"-max_total_time={seconds}", f"-max_len={INPUT_BYTES_MAX}", "-timeout=20", "-rss_limit_mb=4096"]
+    command = [FUZZ / "libfuzzer", f"-max_total_time={seconds}", f"-max_len={INPUT_BYTES_MAX}", "-timeout=20", "-rss_limit_mb=4096", f"-dict={write_dictionary()}"]
     command += [f"-artifact_prefix={work}/", "-print_final_stats=1", work / "corpus", inputs(FUZZ / "seeds")]
     if seed is not None:
         command.insert(1, f"-seed={seed}")
@@ -133,10 +144,7 @@ def run_afl(variant, seconds, seed=None, work=None, quiet=False, until_crash=Fal
     """The same for AFL++; what it printed is its fuzzer_stats."""
     work = work or FUZZ / "work" / variant.name / "afl"
     work.mkdir(parents=True, exist_ok=True)
-    settings = {
-        "AFL_SKIP_CPUFREQ": "1", "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES": "1", "AFL_NO_AFFINITY": "1", "AFL_NO_UI": "1",
-        "AFL_AUTORESUME": "1", "AFL_CUSTOM_MUTATOR_LIBRARY": str(FUZZ / "mutator.so"), "AFL_FAST_CAL": "1",
-    }
+    settings = dict(AFL_SETTINGS)
     if until_crash:
         settings["AFL_BENCH_UNTIL_CRASH"] = "1"
     seeds = inputs(FUZZ / "seeds")
@@ -144,7 +152,7 @@ def run_afl(variant, seconds, seed=None, work=None, quiet=False, until_crash=Fal
         if not quiet:
             print("  by a committed input, before the engine ran")
         return first, ""
-    command = ["afl-fuzz", "-V", str(seconds), "-m", "none", "-t", "2000", "-i", seeds, "-o", work]
+    command = ["afl-fuzz", "-V", str(seconds), "-m", "none", "-t", "2000", "-x", write_dictionary(), "-i", seeds, "-o", work]
     command += ["-s", str(seed)] if seed is not None else ["-c", FUZZ / "afl-cmplog"]
     done = subprocess.run([*command, "--", FUZZ / "afl"], env=variant.environment("afl", **settings), capture_output=True, text=True, errors="replace")
     stats = work / "default" / "fuzzer_stats"
@@ -331,8 +339,10 @@ def corpus_check(options):
                 else:
                     jobs = [([FUZZ / "afl"], path) for path in files]
                 for command, path in jobs:
+                    # AFL++'s run-time starts its server late only where it is told so, as afl-fuzz does.
+                    alone = {"ASAN_OPTIONS": ASAN_OPTIONS} if engine == "libfuzzer" else {"__AFL_DEFER_FORKSRV": "1"}
                     stdin = path.open("rb") if path else subprocess.DEVNULL
-                    done = subprocess.run(command, stdin=stdin, env=variant.environment(engine, **({"ASAN_OPTIONS": ASAN_OPTIONS} if engine == "libfuzzer" else {})), capture_output=True, text=True, errors="replace")
+                    done = subprocess.run(command, stdin=stdin, env=variant.environment(engine, **alone), capture_output=True, text=True, errors="replace")
                     runs += 1 if path else len(files)
                     if done.returncode != 0:
                         failures += 1
@@ -340,150 +350,6 @@ def corpus_check(options):
                         print(f"{variant.name} under {engine}: {path or ''} {lines[-2:]}")
     print(f"{len(files)} inputs, {runs} runs, {failures} failed")
     return 1 if failures else 0
-
-
-# ---- targets ----
-
-
-def cpu_seconds():
-    times = os.times()
-    return times.children_user + times.children_system
-
-
-def rate_of_libfuzzer(variant, seconds, oracle):
-    """Programs per second of processor time, from the seeds, 32 operations at most."""
-    with tempfile.TemporaryDirectory(dir=FUZZ) as name:
-        before = cpu_seconds()
-        command = [FUZZ / "libfuzzer", f"-max_total_time={seconds}", "-max_len=264", "-seed=1", "-print_final_stats=1"]
-        command += [f"-artifact_prefix={name}/", inputs(pathlib.Path(name) / "seeds")]
-        environment = variant.environment("libfuzzer", ASAN_OPTIONS=ASAN_OPTIONS, STRONGROOM_ORACLE=oracle)
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
-        count = int(done.stderr.split("number_of_executed_units:")[1].split()[0])
-        return count / (cpu_seconds() - before)
-
-
-def rate_of_afl(variant, seconds):
-    """The same under AFL++ (afl-fuzz itself included), and the stability that it reports in percent."""
-    with tempfile.TemporaryDirectory(dir=FUZZ) as name:
-        before = cpu_seconds()
-        _, stats = run_afl(variant, seconds, seed=1, work=pathlib.Path(name), quiet=True)
-        values = dict(line.split(":", 1) for line in stats.splitlines() if ":" in line)
-        values = {key.strip(): value.strip() for key, value in values.items()}
-        return int(values["execs_done"]) / (cpu_seconds() - before), float(values["stability"].rstrip("%"))
-
-
-def seconds_to_find(engine, variant, seconds, seed, work):
-    """How long the engine takes to find any violation, the committed inputs first; `seconds`: it did not."""
-    start = time.monotonic()
-    if first_broken(variant, inputs(FUZZ / "seeds")):
-        return time.monotonic() - start
-    if engine == "libfuzzer":
-        found, _ = run_libfuzzer(variant, seconds, seed=seed, work=work, quiet=True)
-    else:
-        found, _ = run_afl(variant, seconds, seed=seed, work=work, quiet=True, until_crash=True)
-    return min(time.monotonic() - start, seconds) if found else seconds
-
-
-def lines_covered(subject):
-    """Of the library of a subject whose sources are here: lines that the committed inputs reach, lines there are, the
-    first that are not reached."""
-    stem = find_variants(subject)[0].path.stem
-    with tempfile.TemporaryDirectory(dir=FUZZ) as name:
-        folder = pathlib.Path(name)
-        made = folder / "covered.so"
-        sources = [f"subjects/{stem}.c", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / stem).glob("*.c"))]
-        command = ["clang", "-std=c17", "-D_GNU_SOURCE", "-g", "-O1", "-fPIC", "-shared", "-fprofile-instr-generate", "-fcoverage-mapping", "-I."]
-        subprocess.run([*command, *sources, "-o", made, "-lpthread"], cwd=ROOT, check=True)
-        files = inputs(folder / "inputs")
-        os.environ["LLVM_PROFILE_FILE"] = str(folder / "listing.profraw")  # it would else lie where we stand
-        for variant in variants_of(made):
-            environment = variant.environment(LLVM_PROFILE_FILE=str(folder / f"{variant.name}.profraw"), STRONGROOM_FORK="always")
-            subprocess.run([PROGRAM, files], env=environment, capture_output=True)
-        subprocess.run(["llvm-profdata-14", "merge", *folder.glob("*.profraw"), "-o", folder / "all"], check=True)
-        done = subprocess.run(["llvm-cov-14", "export", "-format=lcov", f"-instr-profile={folder / 'all'}", made], capture_output=True, text=True, check=True)
-    reached, missed, source = 0, [], ""
-    for line in done.stdout.splitlines():
-        if line.startswith("SF:"):
-            source = line[3:]
-        elif line.startswith("DA:") and f"/{stem}/" in source:
-            number, count = line[3:].split(",")[:2]
-            if int(count):
-                reached += 1
-            else:
-                missed.append(f"{pathlib.Path(source).name}:{number}")
-    return reached, reached + len(missed), missed
-
-
-def row(name, measured, unit, bar, met, how):
-    return {"name": name, "measured": measured, "unit": unit, "bar": bar, "met": met, "how": how}
-
-
-class Kept:
-    """What was measured, kept in a file after each step, so that a run that was killed goes on where it was."""
-
-    def __init__(self, path, fresh):
-        self.path = path
-        self.values = {} if fresh or not path.exists() else json.loads(path.read_text())
-
-    def get(self, key, measure):
-        if key not in self.values:
-            self.values[key] = measure()
-            print(f"{key}: {str(self.values[key])[:100]}", flush=True)
-            self.path.write_text(json.dumps(self.values, indent=1))
-        return self.values[key]
-
-
-def found_rows(kept, options, engine):
-    """How many of the defects that a fuzzer can find this engine finds, and how fast."""
-    defects = json.loads((BUILD / "defects" / "index.json").read_text())
-    defects = [defect["id"] for defect in defects if defect["fuzz"] == "yes"][:: options.every]
-    times, missed = [], []
-    for defect in defects:
-        (variant,) = variants_of(BUILD / "defects" / f"{defect}.so")
-        for seed in range(1, options.seeds + 1):
-            with tempfile.TemporaryDirectory(dir=FUZZ) as name:
-                work = pathlib.Path(name) / "work"
-                taken = kept.get(f"{engine} {defect} {seed}", lambda: round(seconds_to_find(engine, variant, options.seconds, seed, work), 2))
-            times.append(taken)
-            if taken >= options.seconds:
-                missed.append(f"{defect}, seed {seed}")
-    how = f"{len(defects)} defects x {options.seeds} seeds, {options.seconds} s each, the committed inputs first"
-    found = len(times) - len(missed)
-    median = sorted(times)[len(times) // 2]
-    mean = sum(times) / len(times)
-    spread = 1.96 * (sum((t - mean) ** 2 for t in times) / max(1, len(times) - 1)) ** 0.5 / len(times) ** 0.5
-    return [
-        row(f"{engine}: found", round(100 * found / len(times), 1), "% of runs", 90, found >= 0.9 * len(times), how + (f"; missed: {'; '.join(missed)}" if missed else "")),
-        row(f"{engine}: median time to find", round(median, 2), "s", 5, median < 5, how),
-        row(f"{engine}: restricted mean survival time", f"{mean:.2f} +/- {spread:.2f}", "s", "reported", True, how),
-    ]
-
-
-def targets(options):
-    variants = find_variants(options.subject)
-    for engine in ("libfuzzer", "afl"):
-        build_engine(engine, variants)
-    kept = Kept(FUZZ / "targets-kept.json", options.fresh)
-    packed = next((v for v in variants if v.name == options.rate_variant), variants[0])
-    on = kept.get("rate libfuzzer", lambda: rate_of_libfuzzer(packed, options.rate_seconds, "on"))
-    off = kept.get("rate libfuzzer without oracle", lambda: rate_of_libfuzzer(packed, options.rate_seconds, "off"))
-    afl, stability = kept.get("rate afl", lambda: rate_of_afl(packed, options.rate_seconds))
-    reached, lines, missed = kept.get("lines", lambda: lines_covered(options.subject))
-    how = f"{packed.name}, {options.rate_seconds} s from the committed inputs, per second of processor time"
-    rows = [
-        row("libFuzzer and ASan", round(on), "programs/s", 20000, on >= 20000, how + ", at most 32 operations"),
-        row("with the oracle, of without", round(100 * on / off, 1), "%", 50, on >= 0.5 * off, how),
-        row("AFL++", round(afl), "programs/s", 8000, afl >= 8000, how + ", afl-fuzz included"),
-        row("AFL++ stability", stability, "%", 95, stability >= 95, how),
-        row("lines covered by the committed inputs", round(100 * reached / lines, 1), "% of all lines", 95, reached >= 0.95 * lines, f"{reached} of {lines}; not reached: {' '.join(missed)}"),
-    ]
-    rows += found_rows(kept, options, "libfuzzer") + found_rows(kept, options, "afl")
-    (BUILD / "targets").mkdir(exist_ok=True)
-    (BUILD / "targets" / "fuzz.json").write_text(json.dumps(rows, indent=1) + "\n")
-    for entry in rows:
-        print(f"{'met ' if entry['met'] else 'NOT '} {entry['name']}: {entry['measured']} {entry['unit']} (bar {entry['bar']})")
-    kept.path.unlink()
-    return 0
 
 
 def main():
@@ -506,15 +372,6 @@ def main():
     check = commands.add_parser("corpus-check", help="every committed input on every variant, under both engines")
     check.add_argument("subject")
     check.set_defaults(run=corpus_check)
-    bars = commands.add_parser("targets", help="measure against the bars; goes on where it was killed")
-    bars.add_argument("subject")
-    bars.add_argument("--rate-variant", help="whose programs are counted by the second; else the first")
-    bars.add_argument("--rate-seconds", type=int, default=30)
-    bars.add_argument("--seconds", type=int, default=60, help="for each defect")
-    bars.add_argument("--seeds", type=int, default=10)
-    bars.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth defect only")
-    bars.add_argument("--fresh", action="store_true", help="forget what was measured before")
-    bars.set_defaults(run=targets)
     options = parser.parse_args()
     return options.run(options)
 

@@ -23,6 +23,7 @@ static const char usage[] =
     "       strongroom-fuzz --c FILE                    as a C program\n"
     "       strongroom-fuzz --assemble FOLDER FILE...   as bytes, to FOLDER/NAME\n"
     "       strongroom-fuzz --variants                  the variants of the subject\n"
+    "       strongroom-fuzz --dictionary                pieces of programs, as engines read them\n"
     "\n"
     "A program is bytes, or text that begins with `strongroom program`. The subject is the shared object at\n"
     "$STRONGROOM_SUBJECT, its variant $STRONGROOM_VARIANT; fuzz/README.md has the rest of the environment.\n"
@@ -190,6 +191,69 @@ static void print_variants(void)
         (void)puts(subject.variants[i].name);
 }
 
+/* ---- the dictionary ---- */
+
+#define ARGS_MAX 8u /* of one operation: some have hundreds that differ in number only */
+
+static void print_entry(const char *name, unsigned number, const uint8_t *bytes, size_t count)
+{
+    size_t length = strcspn(name, " ");
+    for (size_t i = 0; i < length; i++)
+        (void)putchar(name[i] == '-' ? '_' : name[i]);
+    (void)printf("_%u=\"", number);
+    for (size_t i = 0; i < count; i++)
+        (void)printf("\\x%02x", bytes[i]);
+    (void)puts("\"");
+}
+
+/* The last COUNT bytes of the only record of a program. */
+static void print_record(const char *name, unsigned number, const struct model_operation *op,
+                         size_t count)
+{
+    static struct model_program program = {.count = 1};
+    uint8_t bytes[2 * MODEL_RECORD_BYTES];
+    program.operations[0] = *op;
+    if (model_program_encode(&program, bytes, sizeof bytes) == sizeof bytes)
+        print_entry(name, number, bytes + sizeof bytes - count, count);
+}
+
+/* Each operation with the arguments that it has, and a size that it may have. */
+static void print_operations(unsigned code)
+{
+    bool seen[UINT8_MAX + 1] = {false};
+    unsigned number = 0;
+    for (unsigned arg = 0; arg <= UINT8_MAX && number < ARGS_MAX; arg++) {
+        char name[96];
+        struct model_operation op = {.code = (uint8_t)code,
+                                     .arg = (uint8_t)arg,
+                                     .size = {.kind = MODEL_SIZE_PAGES, .value = 1 << 16}};
+        op = model_operation_canonical(&op);
+        if (seen[op.arg])
+            continue;
+        seen[op.arg] = true;
+        (void)model_operation_print(&op, name, sizeof name);
+        print_record(name, number++, &op, MODEL_RECORD_BYTES);
+    }
+}
+
+static void print_dictionary(void)
+{
+    static const int errors[] = {EPERM, EINTR, EAGAIN, ENOMEM, EINVAL, ENOSYS};
+    static const int flags[] = {0, MODEL_FAIL_AFTER, MODEL_FAIL_ON};
+    const size_t size_bytes = 5; /* kind and value, at the end of a record */
+    for (unsigned code = 0; code < MODEL_CODES; code++)
+        print_operations(code);
+    for (unsigned i = 0; i < MODEL_SIZE_TABLE_ENTRIES; i++) {
+        struct model_operation op = {.code = MODEL_ALLOC, .size = model_size_interesting(i)};
+        print_record("size", i, &op, size_bytes);
+    }
+    for (unsigned i = 0; i < 18; i++) {
+        struct model_operation op = {.code = MODEL_FAIL,
+                                     .size = {.value = errors[i % 6] | flags[i / 6]}};
+        print_record("fault", i, &op, size_bytes);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *first = argc > 1 ? argv[1] : "";
@@ -197,6 +261,8 @@ int main(int argc, char **argv)
         (void)fputs(usage, stdout);
     else if (strcmp(first, "--variants") == 0 && argc == 2)
         print_variants();
+    else if (strcmp(first, "--dictionary") == 0 && argc == 2)
+        print_dictionary();
     else if (strcmp(first, "--print") == 0 && argc == 3)
         print(argv[2]);
     else if (strcmp(first, "--c") == 0 && argc == 3)

@@ -33,25 +33,33 @@ static uint64_t word_of(uint32_t fill, size_t word)
     return (uint64_t)check(low) << 32 | low;
 }
 
+/* What lies at p is left to no function of libc, which a sanitizer stands in for. */
 void secrets_write(uint32_t fill, void *p, size_t size_bytes)
 {
     unsigned char *to = p;
-    for (size_t at = 0; at < size_bytes; at += SECRETS_WORD_BYTES) {
-        uint64_t word = word_of(fill, at / SECRETS_WORD_BYTES);
-        size_t left = size_bytes - at;
-        memcpy(to + at, &word, left < sizeof word ? left : sizeof word);
+    size_t whole = size_bytes / SECRETS_WORD_BYTES;
+    for (size_t i = 0; i < whole; i++) {
+        uint64_t word = word_of(fill, i);
+        memcpy(to + i * sizeof word, &word, sizeof word);
     }
+    uint64_t last = word_of(fill, whole);
+    for (size_t i = whole * SECRETS_WORD_BYTES; i < size_bytes; i++, last >>= 8)
+        to[i] = (unsigned char)last; /* little-endian, as all that raw.h knows */
 }
 
 bool secrets_match(uint32_t fill, size_t offset, const void *p, size_t size_bytes)
 {
     const unsigned char *from = p;
-    for (size_t at = 0; at < size_bytes; at += SECRETS_WORD_BYTES) {
-        uint64_t word = word_of(fill, (offset + at) / SECRETS_WORD_BYTES);
-        size_t left = size_bytes - at;
-        if (memcmp(from + at, &word, left < sizeof word ? left : sizeof word) != 0)
+    size_t whole = size_bytes / SECRETS_WORD_BYTES;
+    for (size_t i = 0; i < whole; i++) {
+        uint64_t word = word_of(fill, offset / SECRETS_WORD_BYTES + i);
+        if (memcmp(from + i * sizeof word, &word, sizeof word) != 0)
             return false;
     }
+    uint64_t last = word_of(fill, offset / SECRETS_WORD_BYTES + whole);
+    for (size_t i = whole * SECRETS_WORD_BYTES; i < size_bytes; i++, last >>= 8)
+        if (from[i] != (unsigned char)last)
+            return false;
     return true;
 }
 
@@ -93,6 +101,21 @@ bool secrets_find(const void *p, size_t size_bytes, size_t from, struct secrets_
         return true;
     }
     return false;
+}
+
+size_t secrets_nonzero(const void *p, size_t size_bytes)
+{
+    const unsigned char *bytes = p;
+    size_t count = 0, at = zeros(bytes, size_bytes);
+    for (; at + SECRETS_WORD_BYTES <= size_bytes; at += SECRETS_WORD_BYTES) {
+        uint64_t value;
+        memcpy(&value, bytes + at, sizeof value); /* of a constant size: an instruction */
+        for (; value != 0; value >>= 8)
+            count += (value & 0xff) != 0;
+    }
+    for (; at < size_bytes; at++)
+        count += bytes[at] != 0;
+    return count;
 }
 
 size_t secrets_words_in_place(uint32_t fill, size_t offset, const void *p, size_t size_bytes)

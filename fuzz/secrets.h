@@ -34,6 +34,8 @@ struct secrets_word {
 /* Looks for the first whole word of any secret in the size_bytes at p, from byte `from` on, at every
  * offset. */
 bool secrets_find(const void *p, size_t size_bytes, size_t from, struct secrets_word *found);
+/* How many of the bytes at p are not zero. */
+size_t secrets_nonzero(const void *p, size_t size_bytes);
 /* How many of the first whole words of secret fill, from its byte offset (a multiple of 8) on, stand
  * in their own place at p. */
 size_t secrets_words_in_place(uint32_t fill, size_t offset, const void *p, size_t size_bytes);

@@ -21,8 +21,19 @@ void memory_forked(void);
 /* Calls access(arg), which touches memory of the subject's; false if that trapped. For memory that should be
  * accessible this is ten times faster than to ask the kernel. Only while a program runs. */
 bool memory_try(void (*access)(void *arg), void *arg);
+/* Told of a piece of memory: size_bytes at bytes, which lie at `at` or are a copy of what does. False: enough. */
+typedef bool memory_visitor(void *arg, uintptr_t at, const unsigned char *bytes, size_t size_bytes);
+/* Calls visit for all of a range that can be read, piece by piece; a piece ends where memory cannot be read, or was
+ * never touched: such memory is zero if it is private. A word that lies across two pieces is not seen whole. */
+void memory_visit(uintptr_t address, size_t size_bytes, memory_visitor *visit, void *arg);
+
 /* VmLck in bytes; UINT64_MAX if it cannot be read. */
 uint64_t memory_locked_bytes(void);
+/* Is VmLck above so many bytes? Ten times faster: the limit is lowered for the moment in which the kernel is asked to
+ * lock nothing, which it refuses when more than that is locked. Without CAP_IPC_LOCK only. */
+bool memory_locks_more_than(uint64_t locked_bytes);
+/* Does that work here? Locks a page for a moment. */
+bool memory_limit_can_be_asked(void);
 /* How many of the pages that hold a byte of the range are not locked, by MADV_PAGEOUT; of a long
  * range the 64 pages at each end are asked. first_page: the first such page. */
 size_t memory_pages_unlocked(uintptr_t address, size_t size_bytes, uintptr_t *first_page);

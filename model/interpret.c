@@ -59,6 +59,11 @@ static const struct deed {
     [MODEL_STORM] = {machine_storm, OPEN | SIZE | CALLS, 0},
 };
 
+bool model_calls_subject(enum model_code code)
+{
+    return code < MODEL_CODES && (deeds[code].needs & CALLS) != 0;
+}
+
 /* ------------------------------------------------------------------------- before an operation */
 
 static bool possible(struct machine *m, const struct deed *deed)
@@ -111,7 +116,8 @@ static void misuse_prepare(struct machine *m)
                                                                                 : 32);
         break;
     case MODEL_INTERIOR_FREE:
-        if (live->address != 0)
+        /* Where another secret begins, freeing it is no misuse either. */
+        if (live->address != 0 && shadow_find(&m->shadow, live->address + offset) == NULL)
             event_hand_in(e, live->address + offset, live->size_bytes);
         break;
     default:

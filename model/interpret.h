@@ -105,6 +105,10 @@ struct model_host {
 bool model_interpret(const struct model_program *program, const struct secret_alloc *variant,
                      const struct model_host *host, char *error, size_t error_bytes);
 
+/* Does an operation of this code enter the subject, which may then touch what belongs to others? (A child enters it,
+ * too: that is for those who watch children.) */
+bool model_calls_subject(enum model_code code);
+
 /* For processes that run many programs: true leaves the handlers and alternate stacks in place
  * between them, which saves some fifteen system calls a program. A crash between two programs goes
  * to whoever had the signal before. False takes them down again. */

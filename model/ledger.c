@@ -54,7 +54,7 @@ static struct ledger {
     _Atomic(void *) release_arg;
     _Atomic(ledger_mapped *) mapped;
     _Atomic(void *) mapped_arg;
-    _Atomic size_t calls, locks, releases, faults;
+    _Atomic size_t calls, locks, releases, faults, shared;
     _Atomic bool disarmed;
     struct fault fault[MODEL_CALLS];
 } ledger;
@@ -246,6 +246,9 @@ MODEL_UNCHECKED static long enter(struct call c)
     long result = carry_out(&c);
     if (kind == MODEL_CALL_LOCK && !raw_failed(result))
         atomic_fetch_add(&ledger.locks, 1);
+    if (kind == MODEL_CALL_MMAP &&
+        (c.d & (MAP_ANONYMOUS | MAP_TYPE)) != (MAP_ANONYMOUS | MAP_PRIVATE))
+        atomic_fetch_add(&ledger.shared, 1);
     if (error == 0 && !raw_failed(result))
         trace(&c, result);
     return error != 0 ? -error : result;
@@ -398,7 +401,8 @@ struct ledger_counts ledger_counts(void)
     return (struct ledger_counts){.calls = atomic_load(&ledger.calls),
                                   .locks = atomic_load(&ledger.locks),
                                   .releases = atomic_load(&ledger.releases),
-                                  .faults = atomic_load(&ledger.faults)};
+                                  .faults = atomic_load(&ledger.faults),
+                                  .shared = atomic_load(&ledger.shared)};
 }
 
 /* VmLck in KiB; -1 if it cannot be read. */

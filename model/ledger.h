@@ -39,6 +39,7 @@ struct ledger_counts {
     uint64_t locks;    /* mlock, mlock2, mlockall that succeeded */
     uint64_t releases; /* as ledger_release sees them */
     uint64_t faults;   /* calls that were made to fail */
+    uint64_t shared;   /* mappings made of files, or shared: not only what was touched has bytes */
 };
 
 /* release may be NULL. */

@@ -86,13 +86,21 @@ static void retire_long_spans(struct pool *pool)
     }
 }
 
+static void stop_counting(struct pool *pool, struct span *span)
+{
+    if (span->counted)
+        quota_give(pool->quota, span_bytes(span));
+    span->counted = false;
+}
+
 /* errno is kept: this also cleans up behind a call that has failed. */
 static bool give_back(struct pool *pool, struct span *span)
 {
     int saved = errno;
     bool done = span_unbuild(pool, span);
+    if (!span->charged)
+        stop_counting(pool, span);
     if (done) {
-        quota_give(pool->quota, span_bytes(span));
         push_locked(pool, blank_queue(pool, span), span, SPAN_BLANK);
         if (!is_pooled(span))
             retire_long_spans(pool);
@@ -260,6 +268,7 @@ static bool grow(struct pool *pool, size_t pages, struct span **span)
         quota_give(pool->quota, size_bytes);
         return false;
     }
+    (*span)->counted = true;
     return build_or_give_back(pool, *span);
 }
 
@@ -291,6 +300,7 @@ static void stock_up(struct pool *pool, size_t pages, size_t rests)
             quota_give(pool->quota, size_bytes);
             break;
         }
+        span->counted = true;
         if (!span_build(pool, span) || !span_protect(span, OS_NONE)) {
             give_back(pool, span);
             break;

@@ -14,9 +14,10 @@
  *       |
  *       +--> TAKEN again, by one permission change, once enough younger ones rest behind it
  *
- *     STUCK   a system call failed half way; still counted. Every growth tries again to give it back.
+ *     STUCK   a system call failed half way; still counted, unless the kernel never came to lock any of it.
+ *             Every growth tries again to give it back.
  *
- *     locked bytes  =  sum of the lengths of all spans that are not BLANK
+ *     locked bytes  =  sum of the lengths of all spans that are counted
  *
  * A resting span is at once the quarantine and the stock of ready spans. When a limit is reached the oldest of
  * any length are given back before the answer is no, so that resting spans never crowd out living secrets.
@@ -67,6 +68,8 @@ struct span {
     uint8_t access;     /* of the data pages: enum os_access, or unknown */
     uint8_t align_log2; /* LIVE: what was asked for */
     bool soiled;        /* STUCK: may still hold secret bytes */
+    bool counted;       /* by the quota */
+    bool charged;       /* perhaps by the kernel: set before it locks, cleared when unbuilt */
     struct slab slab;
     size_t size_bytes; /* LIVE: what was asked for */
 
@@ -173,7 +176,7 @@ static inline size_t chunk_locked_bytes(const struct chunk *chunk)
 {
     size_t sum_bytes = 0;
     for (size_t i = 0; i < chunk->layout.span_count; i++)
-        if (span_state(&chunk->spans[i]) != SPAN_BLANK)
+        if (chunk->spans[i].counted)
             sum_bytes += span_bytes(&chunk->spans[i]);
     return sum_bytes;
 }

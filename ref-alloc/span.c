@@ -33,8 +33,10 @@ static bool counted(const struct pool *pool, bool locked)
  */
 static bool build_from_reserve(const struct pool *pool, struct span *span)
 {
-    return span_protect(span, OS_READ_WRITE) &&
-           counted(pool, os_lock(span->data, span_bytes(span)));
+    if (!span_protect(span, OS_READ_WRITE))
+        return false;
+    span->charged = true;
+    return counted(pool, os_lock(span->data, span_bytes(span)));
 }
 
 /*
@@ -47,6 +49,7 @@ static bool build_from_secret_memory(const struct pool *pool, struct span *span)
     size_t size_bytes = span_bytes(span);
     if (!counted(pool, os_map_secret_at(span->data, size_bytes)))
         return false;
+    span->charged = true;
     span->access = OS_READ_WRITE;
     ANNOTATE_OPEN(span->data, size_bytes);
     if (!os_absent_on_fork(span->data, size_bytes) ||
@@ -79,12 +82,14 @@ bool span_unbuild(const struct pool *pool, struct span *span)
     if (pool->policy.secret_memory) {
         if (!os_reserve_at(span->data, size_bytes))
             return false;
+        span->charged = false;
         /* Also if the advices fail: close wipes what it takes for accessible. */
         span->access = OS_NONE;
         return span_advise(pool, span->data, size_bytes);
     }
     if (!span_protect(span, OS_NONE) || !os_unlock(span->data, size_bytes))
         return false;
+    span->charged = false;
     os_discard(span->data, size_bytes);
     return true;
 }

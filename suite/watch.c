@@ -510,31 +510,11 @@ static void record_locks(struct watch *watch, const struct model_event *event)
         watch_failed(watch, "the observer of locks takes any page for locked");
 }
 
-static bool calls_subject(unsigned code)
-{
-    switch (code) {
-    case MODEL_OPEN:
-    case MODEL_CLOSE:
-    case MODEL_ALLOC:
-    case MODEL_ALLOC_ALIGNED:
-    case MODEL_FREE:
-    case MODEL_RESIZE:
-    case MODEL_PROTECT:
-    case MODEL_MISUSE:
-    case MODEL_CROWD:
-    case MODEL_CROWD_FREE:
-    case MODEL_STORM:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static void begin(struct watch *watch, const struct case_message *message)
 {
     watch->operation = message->operation;
     watch->op_index = message->op_index;
-    watch->in_subject = calls_subject(message->operation.code);
+    watch->in_subject = model_calls_subject(message->operation.code);
     if (message->operation.code == MODEL_OPEN)
         watch->run->baseline_locked_bytes = locked_bytes(watch);
     else if (frees_one(&message->operation))
@@ -666,7 +646,7 @@ static void end(struct watch *watch, const struct case_message *message)
         seen->event.count_locked = seen->event.count;
     if (watch_blind(watch, OBSERVE_TRAPS) && watch->operation.code == MODEL_MISUSE)
         seen->event.outcome = MODEL_DIED;
-    if (calls_subject(watch->operation.code))
+    if (model_calls_subject(watch->operation.code))
         seen->locked_bytes = locked_bytes(watch);
     if (watch->operation.code == MODEL_CROWD)
         fills_planted_many(watch, message->event.size_bytes, message->pool_offset, FILL_CROWD);

@@ -12,6 +12,11 @@
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
 #endif
+#ifdef SYS_mmap2
+#define MAP_CALL SYS_mmap2
+#else
+#define MAP_CALL SYS_mmap
+#endif
 
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
@@ -62,12 +67,7 @@ UNSANITIZED long __wrap_syscall(long number, ...)
                  !is_one_of_many(number, arguments[0], arguments[1]) && fails_now();
     bool after = fault.mode == ONCE_AFTER_EFFECT || fault.mode == FROM_THEN_ON_AFTER_EFFECT;
     /* A mapping that nobody was told of would be a leak of the test's making. */
-    bool maps = number == SYS_memfd_secret;
-#ifdef SYS_mmap2
-    maps = maps || number == SYS_mmap2;
-#else
-    maps = maps || number == SYS_mmap;
-#endif
+    bool maps = number == SYS_memfd_secret || number == MAP_CALL;
     if (fails && !(after && !maps)) {
         errno = fault.error;
         return -1;
@@ -319,6 +319,36 @@ static void closed_with_a_place_that_lost_its_advice(void **state)
     }
 }
 
+/* The one call of mmap that maps memfd_secret memory fails, and then the place cannot be reserved again: nothing is locked. */
+static void what_was_never_locked_is_not_counted(void **state)
+{
+    (void)state;
+    const struct ref_alloc_config config = {.placement = REF_ALLOC_PLACEMENT_GUARDED,
+                                            .secret_memory = true};
+    before_open = locked_in_kernel();
+    for (fault.nth = 0;; fault.nth++) {
+        if (!ref_alloc_open(&config, &heap))
+            skip();
+        fault.mode = FROM_THEN_ON;
+        fault.error = EINTR;
+        fault.count = 0;
+        fault.only = MAP_CALL;
+        fault.armed = true;
+        void *secret = ref_alloc_allocate(heap, 5 * PAGE);
+        fault.armed = false;
+        fault.only = 0;
+        if (kernel_tells_locks())
+            assert_int_equal(locked_by(heap), locked_in_kernel() - before_open);
+        assert_true(ref_alloc_validate(heap));
+        ref_alloc_free(heap, secret);
+        use(ref_alloc_allocate(heap, 5 * PAGE), 5 * PAGE);
+        assert_true(ref_alloc_validate(heap));
+        assert_true(ref_alloc_close(heap));
+        if (fault.count <= fault.nth)
+            return;
+    }
+}
+
 /* A quarantine that needs more than one chunk, of which any call may fail. */
 static void large_quarantine(void **state)
 {
@@ -445,6 +475,7 @@ int main(void)
         cmocka_unit_test(default_heap_opened_meanwhile),
         cmocka_unit_test(closed_with_a_stuck_secret),
         cmocka_unit_test(closed_with_a_place_that_lost_its_advice),
+        cmocka_unit_test(what_was_never_locked_is_not_counted),
         cmocka_unit_test(large_quarantine),
         cmocka_unit_test(failed_locks_are_counted),
         cmocka_unit_test(guarded),

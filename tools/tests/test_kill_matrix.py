@@ -87,3 +87,19 @@ def test_others_add_their_columns_by_place(matrix, tmp_path):
 def test_a_result_without_the_defects_is_of_no_use(matrix):
     status, error, _ = matrix(MANY, [subject("control-correct")])
     assert status == 2 and error.startswith("kill-matrix: not in the result: d0 ") and error.count("\n") == 1
+
+
+def test_what_another_detector_left_is_a_column_with_its_survival_times(matrix, tmp_path):
+    (tmp_path / "detectors").mkdir()
+    cell = {"caught": True, "seconds": 0.5, "survival": "0.5 s of 60, 10 seeds"}
+    column = {"defects": {"d0": cell, "e0": cell | {"caught": False}}, "good": {"control-correct": {"caught": False}}}
+    (tmp_path / "detectors" / "an-engine.json").write_text(json.dumps(column))
+    more = [defect("e0", ["fresh"]), defect("e1", ["fresh"])]
+    seen = [subject("e0", fresh="broken"), subject("e1", fresh="broken"), subject("control-correct")]
+    status, found, _ = matrix(MANY + more, ALL_CAUGHT + seen)
+    assert status == 0
+    entry = {entry["detector"]: entry for entry in found["detectors"]}["an-engine"]
+    assert (entry["tried"], entry["caught"], entry["good_tried"], entry["false_alarms"]) == (2, 1, 1, [])
+    first = next(row for row in found["defects"] if row["id"] == "d0")
+    assert first["caught_by"] == ["an-engine", "locked"] and first["first_seconds"] == 0.5
+    assert found["cells"]["an-engine"]["d0"]["survival"] == cell["survival"]

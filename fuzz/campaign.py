@@ -1,0 +1,456 @@
+#!/usr/bin/python3
+"""Both engines on all cores, for hours: campaign HOURS SUBJECT
+
+Each variant of the subject gets its share of HOURS (which may be a fraction), in rounds. In a round AFL++ has half of the
+cores (a main instance, the others each with a power schedule of its own) and libFuzzer the rest, in fork mode; AFL++ reads
+what libFuzzer finds while it runs, libFuzzer what AFL++ found when its next round begins. Promises that were seen broken
+are passed over from the next round on, so that others can be found behind them.
+
+What is found lies in BUILD/fuzz/campaign/VARIANT/: corpus, afl, crashes, samples.csv, edges.svg, rate.svg; the summary is
+summary.json beside them. Killed at any moment and started again with the same words, it goes on where it was.
+
+Exit status: 0 nothing is broken, 1 something is, 2 it could not run.
+"""
+
+import argparse
+import ctypes
+import fcntl
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import recipes
+from recipes import ASAN_OPTIONS, FUZZ, INPUT_BYTES_MAX, PROGRAM, die
+
+FOLDER = FUZZ / "campaign"
+MARK = "STRONGROOM_CAMPAIGN"  # in the environment of whatever a campaign starts: its folder
+SCHEDULES = ("explore", "coe", "rare", "exploit", "lin", "quad", "seek")  # of the secondaries; the main one has `fast`
+ROUND_SECONDS, ROUND_SECONDS_MIN, ROUNDS_MIN = 600, 15, 3
+SAMPLE_SECONDS = 2
+PR_SET_PDEATHSIG = 1
+NO_PROMISES = ("crash", "sanitizer", "not again")  # what is no promise's, among the violations
+INTERRUPTED = 72  # libFuzzer's status when it was told to end
+
+
+# ---- what is kept ----
+
+
+def write(path, text):
+    """Whole or not at all, whenever the process is killed."""
+    beside = path.with_name(path.name + ".new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+class State:
+    """How far a campaign has come: seconds used by each variant, violations."""
+
+    def __init__(self, path, asked):
+        self.path = path
+        self.values = {"asked": asked, "seconds": {}, "executions": {}}
+        if path.exists():
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            if kept["asked"] == asked and not kept.get("done"):
+                self.values = kept
+                return
+        self.save()
+
+    def save(self):
+        write(self.path, json.dumps(self.values, indent=1) + "\n")
+
+    def used(self, name):
+        return self.values["seconds"].get(name, 0)
+
+    def add(self, name, seconds):
+        self.values["seconds"][name] = round(self.used(name) + seconds, 1)
+        self.save()
+
+
+def end_leftovers(folder):
+    """Processes of a campaign in this folder that was killed: its own mark is in their environment."""
+    wanted = f"{MARK}={folder}".encode()
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(entry.name), signal.SIGKILL)
+            except (OSError, PermissionError):
+                pass
+
+
+# ---- violations ----
+
+
+def judge_together(variant, paths):
+    """What files break, in one process: path -> a dict like that of recipes.judge."""
+    done = subprocess.run([PROGRAM, *paths], env=variant.environment(STRONGROOM_FORK="always"), capture_output=True, text=True, errors="replace")
+    seen = {}
+    for line in done.stderr.splitlines():
+        path, brace, rest = line.partition(": {")
+        if brace and '"promise"' in rest:
+            seen[pathlib.Path(path)] = json.loads("{" + rest)
+    return seen
+
+
+def judge_sanitized(variant, path):
+    """What an input breaks that breaks no promise, as a dict like that of recipes.judge."""
+    environment = variant.environment("libfuzzer", ASAN_OPTIONS=ASAN_OPTIONS)
+    done = subprocess.run([FUZZ / "libfuzzer", path], env=environment, capture_output=True, text=True, errors="replace")
+    for line in done.stderr.splitlines():
+        if line.startswith("SUMMARY: AddressSanitizer"):
+            return {"promise": "sanitizer", "text": line}
+    return {"promise": "not again", "text": "an engine said so, a run alone does not"}
+
+
+class Violations:
+    """Inputs that break something, told apart by promise; files are judged once."""
+
+    def __init__(self, variant, work):
+        self.variant = variant
+        self.path = work / "violations.json"
+        self.folder = work / "crashes"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.found = json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {"judged": [], "promises": {}}
+
+    def judge(self, paths):
+        """Files are copied to where they stay, under the name of their contents."""
+        new = {}
+        for path in paths:
+            try:
+                data = path.read_bytes()
+            except OSError:  # of an engine that is at work
+                continue
+            name = hashlib.sha1(data).hexdigest()[:16]
+            if name not in self.found["judged"]:
+                (self.folder / name).write_bytes(data)
+                new[name] = self.folder / name
+        seen = judge_together(self.variant, new.values())
+        for name, path in new.items():
+            self.note(path, seen.get(path) or recipes.judge(self.variant, path) or judge_sanitized(self.variant, path))
+            self.found["judged"].append(name)
+            write(self.path, json.dumps(self.found, indent=1) + "\n")
+
+    def note(self, path, seen):
+        size_bytes = path.stat().st_size
+        entry = self.found["promises"].setdefault(seen["promise"], {"count": 0, "bytes": size_bytes + 1})
+        entry["count"] += 1
+        if size_bytes < entry["bytes"]:
+            entry.update(bytes=size_bytes, file=str(path), text=seen["text"])
+
+    def promises(self):
+        return sorted(self.found["promises"])
+
+    def to_ignore(self):
+        return ",".join(promise for promise in self.promises() if promise not in NO_PROMISES)
+
+
+# ---- engines ----
+
+
+def begin_child():
+    """Whatever a campaign starts dies with it, however that died."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Round:
+    """One stretch of both engines on one variant."""
+
+    def __init__(self, variant, work, seconds, cores, violations):
+        self.variant, self.work, self.seconds = variant, work, seconds
+        self.processes, self.logs = {}, {}
+        self.ignore = violations.to_ignore()
+        afl_cores = max(1, cores // 2) if shutil.which("afl-fuzz") else 0
+        self.start_libfuzzer(max(1, cores - afl_cores))
+        for number in range(afl_cores):
+            self.start_afl(number)
+
+    def start(self, name, command, environment):
+        (self.work / "logs").mkdir(exist_ok=True)
+        self.logs[name] = self.work / "logs" / f"{name}.log"
+        with self.logs[name].open("wb") as log:
+            more = {MARK: str(FOLDER), "TMPDIR": str(self.work / "tmp")} | ({"STRONGROOM_IGNORE": self.ignore} if self.ignore else {})
+            self.processes[name] = subprocess.Popen(command, env=environment | more, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=begin_child, start_new_session=True)
+
+    def start_libfuzzer(self, jobs):
+        command = [FUZZ / "libfuzzer", f"-fork={jobs}", "-ignore_crashes=1", "-ignore_timeouts=1", "-ignore_ooms=1", f"-max_total_time={self.seconds}"]
+        command += [f"-max_len={INPUT_BYTES_MAX}", "-timeout=20", "-rss_limit_mb=4096", f"-dict={FUZZ / 'dictionary'}"]
+        command += [f"-artifact_prefix={self.work}/artifacts/", self.work / "corpus"]
+        self.start("libfuzzer", command, self.variant.environment("libfuzzer", ASAN_OPTIONS=ASAN_OPTIONS))
+
+    def start_afl(self, number):
+        output = self.work / "afl"
+        name = f"afl-{number}"
+        settings = recipes.AFL_SETTINGS | {"AFL_SYNC_TIME": "1"}
+        command = ["afl-fuzz", "-V", str(self.seconds), "-m", "none", "-t", "2000", "-x", FUZZ / "dictionary", "-o", output]
+        command += ["-i", self.work / "corpus"]
+        if number == 0:
+            command += ["-M", name, "-F", self.work / "corpus", "-c", FUZZ / "afl-cmplog"]
+        else:
+            command += ["-S", name, "-p", SCHEDULES[(number - 1) % len(SCHEDULES)]]
+        self.start(name, [*command, "--", FUZZ / "afl"], self.variant.environment("afl", **settings))
+
+    def running(self):
+        return [name for name, process in self.processes.items() if process.poll() is None]
+
+    def stop(self):
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def failures(self):
+        """Engines that could not run at all: their last words."""
+        for name, process in self.processes.items():
+            if process.returncode not in (0, INTERRUPTED, -signal.SIGTERM):
+                lines = self.logs[name].read_text(errors="replace").splitlines()
+                yield f"{name} ended with status {process.returncode}: {lines[-1] if lines else 'it said nothing'} ({self.logs[name]})"
+
+    # What they say while they run.
+
+    def libfuzzer_numbers(self):
+        """Executions of this round and edges, from its last line."""
+        found = re.findall(r"^#(\d+): cov: (\d+)", tail(self.logs["libfuzzer"]), re.MULTILINE)
+        return (int(found[-1][0]), int(found[-1][1])) if found else (0, 0)
+
+    def afl_numbers(self):
+        executions = edges = 0
+        for stats in self.work.glob("afl/*/fuzzer_stats"):
+            values = dict(re.findall(r"^(\w+)\s*: (\S+)$", stats.read_text(errors="replace"), re.MULTILINE))
+            executions += int(values.get("execs_done", 0))
+            edges = max(edges, int(values.get("edges_found", 0)))
+        return executions, edges
+
+
+def tail(path, size=4096):
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - size))
+        return file.read().decode(errors="replace")
+
+
+# ---- corpora ----
+
+
+def take_in(corpus, paths):
+    """Inputs under the name of their contents; how many were new."""
+    new = 0
+    for path in paths:
+        try:
+            data = path.read_bytes()
+        except OSError:  # of an engine that is at work
+            continue
+        kept = corpus / hashlib.sha1(data).hexdigest()
+        if data and not kept.exists():
+            beside = corpus.parent / "input.new"
+            beside.write_bytes(data)
+            beside.replace(kept)
+            new += 1
+    return new
+
+
+def prepare(variant, work, violations):
+    """Everything that is known goes into the one corpus, also what jobs of libFuzzer had when they were killed; what
+    breaks something does not, for AFL++ would not start on it."""
+    for name in ("corpus", "tmp", "artifacts"):
+        (work / name).mkdir(parents=True, exist_ok=True)
+    corpus = work / "corpus"
+    take_in(corpus, recipes.inputs(FUZZ / "seeds").iterdir())
+    take_in(corpus, (path for path in work.glob("tmp/*/C*/*") if path.is_file()))
+    take_in(corpus, work.glob("afl/*/queue/id:*"))
+    shutil.rmtree(work / "tmp")
+    (work / "tmp").mkdir()
+    for promise_file in bad_inputs(variant, corpus, violations):
+        promise_file.unlink(missing_ok=True)
+
+
+def bad_inputs(variant, corpus, violations):
+    """Those that break something even with what is known passed over."""
+    environment = variant.environment(**({"STRONGROOM_IGNORE": violations.to_ignore()} if violations.to_ignore() else {}))
+    done = subprocess.run([PROGRAM, corpus], env=environment, capture_output=True, text=True, errors="replace")
+    bad = [pathlib.Path(line.split(": {", 1)[0]) for line in done.stderr.splitlines() if '{"promise"' in line]
+    violations.judge(bad)
+    return bad
+
+
+# ---- showing ----
+
+
+class Show:
+    """One line that is kept up to date on a terminal; elsewhere a line a minute."""
+
+    def __init__(self):
+        self.live = sys.stdout.isatty()
+        self.last = 0.0
+
+    def status(self, text):
+        if self.live:
+            print(f"\r\033[K{text[:shutil.get_terminal_size().columns - 1]}", end="", flush=True)
+        elif time.monotonic() - self.last > 60 or not self.last:
+            self.last = time.monotonic()
+            print(text, flush=True)
+
+    def line(self, text):
+        print(f"\r\033[K{text}" if self.live else text, flush=True)
+
+
+def clock(seconds):
+    return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"
+
+
+PLOTS = """set terminal svg size 900,480 background 'white'
+set datafile separator ','
+set xlabel 'hours'
+set key bottom right
+set output 'edges.svg'
+set ylabel 'edges'
+plot 'samples.csv' using ($1/3600):4 with steps title 'AFL++', '' using ($1/3600):5 with steps title 'libFuzzer'
+set output 'rate.svg'
+set ylabel 'programs in a second'
+set key top right
+plot 'samples.csv' using ($1/3600):2 with lines title 'AFL++', '' using ($1/3600):3 with lines title 'libFuzzer'
+"""
+
+
+def operations_reached(variant, corpus):
+    """Names of operations that ran, and how many there are."""
+    done = subprocess.run([PROGRAM, "--counts", corpus], env=variant.environment(STRONGROOM_FORK="always"), capture_output=True, text=True, errors="replace")
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith("operation ")]
+    return sorted({name for _, name, outcome, count in rows if outcome != "skipped" and int(count)}), len({name for _, name, _, _ in rows})
+
+
+def summary_of(variant, work, state, violations):
+    reached, of = operations_reached(variant, work / "corpus")
+    if shutil.which("gnuplot") and (work / "samples.csv").exists():
+        subprocess.run(["gnuplot"], input=PLOTS, text=True, cwd=work, stderr=subprocess.DEVNULL)
+    samples = [line.split(",") for line in (work / "samples.csv").read_text().splitlines()] if (work / "samples.csv").exists() else []
+    seconds = state.used(variant.name)
+    executions = state.values["executions"].get(variant.name, {"afl": 0, "libfuzzer": 0})
+    return {
+        "variant": variant.name, "seconds": seconds, "executions": executions,
+        "per_second": {name: round(count / seconds) if seconds else 0 for name, count in executions.items()},
+        "edges": {"afl": max((int(s[3]) for s in samples), default=0), "libfuzzer": max((int(s[4]) for s in samples), default=0)},
+        "inputs": sum(1 for _ in (work / "corpus").iterdir()), "operations": reached, "operations_of": of,
+        "violations": violations.found["promises"], "folder": str(work),
+    }
+
+
+def print_summary(show, entry):
+    show.line(f"{entry['variant']}: {clock(entry['seconds'])}")
+    for engine, name in (("AFL++", "afl"), ("libFuzzer", "libfuzzer")):
+        show.line(f"  {engine}: {entry['executions'][name]:,} programs, {entry['per_second'][name]:,} in a second, {entry['edges'][name]} edges")
+    show.line(f"  {entry['inputs']} inputs in the corpus, {len(entry['operations'])} of {entry['operations_of']} operations reached; {entry['folder']}")
+    for promise, found in sorted(entry["violations"].items()):
+        show.line(f"  broken: {promise}, by {found['count']} inputs: {found['text']}\n    $ just triage {found['file']} {entry['variant']}")
+
+
+# ---- the campaign ----
+
+
+def run_round(variant, work, seconds, cores, state, violations, show, total):
+    round_ = Round(variant, work, seconds, cores, violations)
+    executions = state.values["executions"].setdefault(variant.name, {"afl": 0, "libfuzzer": 0})
+    before = dict(executions, used=state.used(variant.name))
+    # AFL++ counts on from the round before, where there was one.
+    afl_at_start = round_.afl_numbers()[0]
+    started = last = time.monotonic()
+    counts_last = (0, 0)
+    try:
+        while round_.running() and time.monotonic() - started < seconds + 30:
+            time.sleep(SAMPLE_SECONDS)
+            now = time.monotonic()
+            (afl, afl_edges), (libfuzzer, libfuzzer_edges) = round_.afl_numbers(), round_.libfuzzer_numbers()
+            afl = max(0, afl - afl_at_start)
+            executions.update(afl=before["afl"] + afl, libfuzzer=before["libfuzzer"] + libfuzzer)
+            state.add(variant.name, now - last)
+            rates = [max(0, count - old) / (now - last) for count, old in zip((afl, libfuzzer), counts_last)]
+            counts_last, last = (afl, libfuzzer), now
+            with (work / "samples.csv").open("a") as samples:
+                samples.write(f"{state.used(variant.name):.0f},{rates[0]:.0f},{rates[1]:.0f},{afl_edges},{libfuzzer_edges}\n")
+            show.status(f"{variant.name} {clock(state.used(variant.name))} of {clock(total)}: AFL++ {executions['afl']:,} programs, {afl_edges} edges; "
+                        f"libFuzzer {executions['libfuzzer']:,}, {libfuzzer_edges} edges; broken: {', '.join(violations.promises()) or 'nothing'}")
+            if now - started >= seconds + 5:
+                break
+    finally:
+        round_.stop()
+        end_leftovers(FOLDER)  # AFL++ may leave the server of -c behind, which holds its folder
+    violations.judge([*work.glob("artifacts/crash-*"), *work.glob("afl/*/crashes/id:*")])
+    for text in round_.failures():
+        show.line(text)
+    if all(process.returncode not in (0, INTERRUPTED, -signal.SIGTERM) for process in round_.processes.values()):
+        die(f"no engine ran: see {work / 'logs'}")
+
+
+def run_variant(variant, total, cores, state, show):
+    work = FOLDER / variant.name
+    work.mkdir(parents=True, exist_ok=True)
+    violations = Violations(variant, work)
+    while state.used(variant.name) < total:
+        prepare(variant, work, violations)
+        left = total - state.used(variant.name)
+        seconds = max(ROUND_SECONDS_MIN, min(ROUND_SECONDS, int(total / ROUNDS_MIN)))
+        seconds = max(1, round(min(seconds, left)))
+        run_round(variant, work, seconds, cores, state, violations, show, total)
+    prepare(variant, work, violations)
+    entry = summary_of(variant, work, state, violations)
+    print_summary(show, entry)
+    return entry
+
+
+def campaign(hours, subject, cores):
+    variants = recipes.find_variants(subject)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    lock = (FOLDER / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        die(f"another campaign is at work in {FOLDER}")
+    end_leftovers(FOLDER)
+    for engine in ("libfuzzer", "afl") if shutil.which("afl-fuzz") else ("libfuzzer",):
+        recipes.build_engine(engine, variants)
+    recipes.write_dictionary()
+    state = State(FOLDER / f"{re.sub(r'[^A-Za-z0-9._-]', '_', subject)}.state.json", [hours, subject])
+    show = Show()
+    if any(state.values["seconds"].values()):
+        show.line("going on: " + ", ".join(f"{name} {clock(seconds)}" for name, seconds in state.values["seconds"].items()))
+    entries = [run_variant(variant, hours * 3600 / len(variants), cores, state, show) for variant in variants]
+    write(FOLDER / "summary.json", json.dumps(entries, indent=1) + "\n")
+    state.values["done"] = True
+    state.save()
+    return 1 if any(entry["violations"] for entry in entries) else 0
+
+
+def positive(text):
+    value = float(text)
+    if not 0 < value < 1e5:
+        raise ValueError(text)
+    return value
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("hours", type=positive, help="in all, over its variants; a fraction is one, too")
+    parser.add_argument("subject", help="a name, or the path of a shared object")
+    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="how many; all that there are")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return campaign(options.hours, options.subject, max(1, options.cores))
+    except KeyboardInterrupt:
+        print("\nfuzz: stopped; the same words go on", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,239 @@
+#!/usr/bin/python3
+"""Fuzzing against its bars; goes on where it was killed: targets SUBJECT
+
+Speed under each engine and without the oracle, stability, lines that the committed inputs cover, and how fast each engine
+finds each known-bad allocator that a fuzzer can find. Writes BUILD/targets/fuzz.json, and for the kill matrix
+BUILD/detectors/libfuzzer.json and afl.json.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+from recipes import ASAN_OPTIONS, BUILD, FUZZ, PROGRAM, ROOT, build_engine, find_variants, first_broken, inputs, run_afl, run_libfuzzer, variants_of
+
+ENGINES = ("libfuzzer", "afl")
+SAMPLE = {"seeds": 2, "every": 4, "seconds": 20}
+
+
+def cpu_seconds():
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def rate_of_libfuzzer(variant, seconds, oracle):
+    """Programs per second of processor time, from the seeds, 32 operations at most."""
+    with tempfile.TemporaryDirectory(dir=FUZZ) as name:
+        before = cpu_seconds()
+        command = [FUZZ / "libfuzzer", f"-max_total_time={seconds}", "-max_len=264", "-seed=1", "-print_final_stats=1"]
+        command += [f"-artifact_prefix={name}/", inputs(pathlib.Path(name) / "seeds")]
+        environment = variant.environment("libfuzzer", ASAN_OPTIONS=ASAN_OPTIONS, STRONGROOM_ORACLE=oracle)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
+        count = int(done.stderr.split("number_of_executed_units:")[1].split()[0])
+        return count / (cpu_seconds() - before)
+
+
+def rate_of_afl(variant, seconds):
+    """The same under AFL++ (afl-fuzz itself included), and the stability that it reports in percent."""
+    with tempfile.TemporaryDirectory(dir=FUZZ) as name:
+        before = cpu_seconds()
+        _, stats = run_afl(variant, seconds, seed=1, work=pathlib.Path(name), quiet=True)
+        values = dict(line.split(":", 1) for line in stats.splitlines() if ":" in line)
+        values = {key.strip(): value.strip() for key, value in values.items()}
+        return int(values["execs_done"]) / (cpu_seconds() - before), float(values["stability"].rstrip("%"))
+
+
+def lines_covered(subject):
+    """Of the library of a subject whose sources are here: lines that the committed inputs reach, lines there are, the
+    first that are not reached."""
+    stem = find_variants(subject)[0].path.stem
+    with tempfile.TemporaryDirectory(dir=FUZZ) as name:
+        folder = pathlib.Path(name)
+        made = folder / "covered.so"
+        sources = [f"subjects/{stem}.c", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / stem).glob("*.c"))]
+        command = ["clang", "-std=c17", "-D_GNU_SOURCE", "-g", "-O1", "-fPIC", "-shared", "-fprofile-instr-generate", "-fcoverage-mapping", "-I."]
+        subprocess.run([*command, *sources, "-o", made, "-lpthread"], cwd=ROOT, check=True)
+        files = inputs(folder / "inputs")
+        os.environ["LLVM_PROFILE_FILE"] = str(folder / "listing.profraw")  # it would else lie where we stand
+        for variant in variants_of(made):
+            environment = variant.environment(LLVM_PROFILE_FILE=str(folder / f"{variant.name}.profraw"), STRONGROOM_FORK="always")
+            subprocess.run([PROGRAM, files], env=environment, capture_output=True)
+        subprocess.run(["llvm-profdata-14", "merge", *folder.glob("*.profraw"), "-o", folder / "all"], check=True)
+        done = subprocess.run(["llvm-cov-14", "export", "-format=lcov", f"-instr-profile={folder / 'all'}", made], capture_output=True, text=True, check=True)
+    reached, missed, source = 0, [], ""
+    for line in done.stdout.splitlines():
+        if line.startswith("SF:"):
+            source = line[3:]
+        elif line.startswith("DA:") and f"/{stem}/" in source:
+            number, count = line[3:].split(",")[:2]
+            if int(count):
+                reached += 1
+            else:
+                missed.append(f"{pathlib.Path(source).name}:{number}")
+    return reached, reached + len(missed), missed
+
+
+def row(name, measured, unit, bar, met, how):
+    return {"name": name, "measured": measured, "unit": unit, "bar": bar, "met": met, "how": how}
+
+
+class Kept:
+    """What was measured, kept in a file after each step, so that a run that was killed goes on where it was."""
+
+    def __init__(self, path, fresh):
+        self.path = path
+        self.values = {} if fresh or not path.exists() else json.loads(path.read_text())
+
+    def get(self, key, measure):
+        if key not in self.values:
+            self.values[key] = measure()
+            print(f"{key}: {str(self.values[key])[:100]}", flush=True)
+            beside = self.path.with_name(self.path.name + ".new")
+            beside.write_text(json.dumps(self.values, indent=1))
+            beside.replace(self.path)
+        return self.values[key]
+
+
+# ---- survival ----
+
+
+def seconds_to_find(engine, variant, seconds, seed):
+    """How long the engine takes to find any violation, beyond the committed inputs; `seconds`: it did not."""
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=FUZZ) as name:
+        run = run_libfuzzer if engine == "libfuzzer" else run_afl
+        more = {} if engine == "libfuzzer" else {"until_crash": True}
+        found, _ = run(variant, seconds, seed=seed, work=pathlib.Path(name) / "work", quiet=True, **more)
+    return round(min(time.monotonic() - start, seconds), 2) if found else seconds
+
+
+def seconds_by_inputs(variant):
+    """How long the committed inputs take to break something by themselves, which is the same for every seed; None: they
+    do not."""
+    start = time.monotonic()
+    return round(time.monotonic() - start, 2) if first_broken(variant, inputs(FUZZ / "seeds")) else None
+
+
+def survival(kept, engine, name, variant, options):
+    """The times of one allocator under one engine, a seed each; `options.seconds` where it survived."""
+    by_inputs = kept.get(f"inputs {name}", lambda: seconds_by_inputs(variant))
+    if by_inputs is not None:
+        return [min(by_inputs, options.seconds)] * options.seeds
+    return [
+        min(kept.get(f"{engine} {name} {seed} of {options.seconds} s", lambda: seconds_to_find(engine, variant, options.seconds, seed)), options.seconds)
+        for seed in range(1, options.seeds + 1)
+    ]
+
+
+def mean(values):
+    return sum(values) / len(values)
+
+
+def half_interval(means):
+    """Half of the interval at 95 % of a mean over allocators: seeds of one are no independent tries."""
+    middle = mean(means)
+    return 1.96 * (sum((x - middle) ** 2 for x in means) / max(1, len(means) - 1)) ** 0.5 / len(means) ** 0.5
+
+
+def detector(times, good, options):
+    """A column of the kill matrix. Caught: in nine of ten seeds."""
+    return {
+        "defects": {name: {"caught": is_found(each, options), "seconds": round(mean(each), 2), "survival": f"{mean(each):.1f} s of {options.seconds}, {len(each)} seeds"} for name, each in times.items()},
+        "good": {name: {"caught": min(each) < options.seconds} for name, each in good.items()},
+    }
+
+
+def is_found(times, options):
+    return sum(t < options.seconds for t in times) >= 0.9 * len(times)
+
+
+def found_rows(times, good, engine, options):
+    means = [mean(each) for each in times.values()]
+    every = sorted(t for each in times.values() for t in each)
+    missed = [f"{name} ({sum(t < options.seconds for t in each)} of {len(each)})" for name, each in times.items() if not is_found(each, options)]
+    found, alarms = len(times) - len(missed), [name for name, each in good.items() if min(each) < options.seconds]
+    how = f"{len(times)} known-bad allocators x {options.seeds} seeds, {options.seconds} s each by the clock, the committed inputs first"
+    return [
+        row(f"{engine}: found in 9 of 10 seeds", found, "allocators", str(len(times)), not missed, how + (f"; not: {', '.join(missed)}" if missed else "")),
+        row(f"{engine}: median time to find", every[len(every) // 2], "s", "< 5", every[len(every) // 2] < 5, how),
+        row(f"{engine}: restricted mean survival time", f"{mean(means):.2f} +/- {half_interval(means):.2f}", "s", "reported", True, f"restricted to {options.seconds} s; {how}"),
+        row(f"{engine}: false alarms", len(alarms), "good allocators", "0", not alarms, f"{len(good)} of them, {options.seconds} s each: {', '.join(alarms or good)}"),
+    ]
+
+
+def findable(options):
+    index = json.loads((BUILD / "defects" / "index.json").read_text())
+    return [defect["id"] for defect in index if defect["fuzz"] == "yes"][:: options.every]
+
+
+def measure_survival(kept, good_variants, options):
+    rows = []
+    (BUILD / "detectors").mkdir(exist_ok=True)
+    for engine in ENGINES:
+        times = {name: survival(kept, engine, name, variants_of(BUILD / "defects" / f"{name}.so")[0], options) for name in findable(options)}
+        good = {variant.name: [survival(kept, engine, variant.name, variant, argparse.Namespace(**{**vars(options), "seeds": 1}))[0]] for variant in good_variants}
+        (BUILD / "detectors" / f"{engine}.json").write_text(json.dumps(detector(times, good, options), indent=1) + "\n")
+        rows += found_rows(times, good, engine, options)
+    return rows
+
+
+# ---- all of it ----
+
+
+def measure_speed(kept, variants, options):
+    packed = next((v for v in variants if v.name == options.rate_variant), variants[0])
+    on = kept.get("rate libfuzzer", lambda: rate_of_libfuzzer(packed, options.rate_seconds, "on"))
+    off = kept.get("rate libfuzzer without oracle", lambda: rate_of_libfuzzer(packed, options.rate_seconds, "off"))
+    afl, stability = kept.get("rate afl", lambda: rate_of_afl(packed, options.rate_seconds))
+    how = f"{packed.name}, {options.rate_seconds} s from the committed inputs, per second of processor time"
+    return [
+        row("libFuzzer and ASan", round(on), "programs/s", "20000", on >= 20000, how + ", at most 32 operations"),
+        row("with the oracle, of without", round(100 * on / off, 1), "%", "50", on >= 0.5 * off, how),
+        row("AFL++", round(afl), "programs/s", "8000", afl >= 8000, how + ", afl-fuzz included"),
+        row("AFL++ stability", stability, "%", "95", stability >= 95, how),
+    ]
+
+
+def measure_lines(kept, options):
+    reached, lines, missed = kept.get("lines", lambda: lines_covered(options.subject))
+    return row("lines covered by the committed inputs", round(100 * reached / lines, 1), "% of all lines", "95", reached >= 0.95 * lines, f"{reached} of {lines}; not reached: {' '.join(missed)}")
+
+
+def targets(options):
+    variants = find_variants(options.subject)
+    for engine in ENGINES:
+        build_engine(engine, variants)
+    kept = Kept(FUZZ / "targets-kept.json", options.fresh)
+    rows = measure_speed(kept, variants, options) + [measure_lines(kept, options)]
+    rows += measure_survival(kept, variants + variants_of(BUILD / "controls" / "correct.so"), options)
+    (BUILD / "targets").mkdir(exist_ok=True)
+    (BUILD / "targets" / "fuzz.json").write_text(json.dumps(rows, indent=1) + "\n")
+    for entry in rows:
+        print(f"{'met ' if entry['met'] else 'NOT '} {entry['name']}: {entry['measured']} {entry['unit']} (bar {entry['bar']})")
+    kept.path.unlink()
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("subject")
+    parser.add_argument("--rate-variant", help="whose programs are counted by the second; else the first")
+    parser.add_argument("--rate-seconds", type=int, default=30)
+    parser.add_argument("--seconds", type=int, default=60, help="for each known-bad allocator, engine and seed")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth known-bad allocator only")
+    parser.add_argument("--sample", action="store_true", help="; ".join(f"--{name} {value}" for name, value in SAMPLE.items()))
+    parser.add_argument("--fresh", action="store_true", help="forget what was measured before")
+    options = parser.parse_args()
+    if options.sample:
+        vars(options).update(SAMPLE)
+    return targets(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""What a campaign keeps when it is killed; and, by night, a whole one that is killed with SIGKILL."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+BUILD = pathlib.Path(os.environ["STRONGROOM_BUILD"])
+SOURCE = pathlib.Path(os.environ["STRONGROOM_SOURCE"])
+os.environ["STRONGROOM_FUZZ_BUILD"] = str(BUILD)
+sys.path.insert(0, str(SOURCE / "fuzz"))
+sys.dont_write_bytecode = True
+import campaign  # noqa: E402
+import recipes  # noqa: E402
+
+BAD = b"SRP\x01\0\0\0\0" + bytes.fromhex("0100000000000000 0600000028000000 0a00000000000000 0800000000000000".replace(" ", ""))
+
+
+@pytest.fixture
+def variant():
+    return recipes.Variant(BUILD / "defects" / "wipe-sizeof-pointer.so", "wipe-sizeof-pointer")
+
+
+def test_seconds_are_kept_for_the_same_words_only_and_until_they_are_over(tmp_path):
+    path = tmp_path / "state.json"
+    state = campaign.State(path, [1.5, "x"])
+    state.add("one", 10)
+    state.add("one", 2.5)
+    (tmp_path / "state.json.new").write_text('{"asked": [1.5, "x"], "sec')  # killed while it wrote
+    assert campaign.State(path, [1.5, "x"]).used("one") == 12.5
+    again = campaign.State(path, [1.5, "x"])
+    again.values["done"] = True
+    again.save()
+    assert campaign.State(path, [1.5, "x"]).used("one") == 0
+    assert campaign.State(path, [2, "x"]).used("one") == 0
+
+
+def test_what_engines_had_when_they_were_killed_is_taken_in(tmp_path, variant):
+    job = tmp_path / "tmp" / "libFuzzerTemp.x.dir" / "C3"
+    queue = tmp_path / "afl" / "afl-0" / "queue"
+    job.mkdir(parents=True)
+    queue.mkdir(parents=True)
+    (job / "new").write_bytes(b"one input")
+    (queue / "id:000007").write_bytes(b"another")
+    (queue / "id:000008").write_bytes(b"one input")
+    violations = campaign.Violations(variant, tmp_path)
+    campaign.prepare(variant, tmp_path, violations)
+    contents = [path.read_bytes() for path in (tmp_path / "corpus").iterdir()]
+    assert contents.count(b"one input") == 1
+    assert contents.count(b"another") == 1
+    assert list((tmp_path / "tmp").iterdir()) == []
+    # The seeds break a promise of this subject: they are put aside, and the promise is passed over from now on.
+    assert "zero-on-free" in violations.promises()
+    assert "zero-on-free" in violations.to_ignore()
+    found = violations.found["promises"]["zero-on-free"]
+    assert found["file"] not in [str(path) for path in (tmp_path / "corpus").iterdir()]
+    assert pathlib.Path(found["file"]).stat().st_size == found["bytes"]
+
+
+def test_a_violation_is_judged_once_and_its_smallest_input_is_shown(tmp_path, variant):
+    (tmp_path / "small").write_bytes(BAD)
+    (tmp_path / "large").write_bytes(BAD + bytes.fromhex("0600010028000000"))
+    violations = campaign.Violations(variant, tmp_path)
+    violations.judge([tmp_path / "large", tmp_path / "small", tmp_path / "gone"])
+    violations.judge([tmp_path / "small"])
+    kept = json.loads((tmp_path / "violations.json").read_text())
+    assert {name: entry["count"] for name, entry in kept["promises"].items()} == {"zero-on-free": 2}
+    assert kept["promises"]["zero-on-free"]["bytes"] == len(BAD)
+    assert campaign.Violations(variant, tmp_path).promises() == ["zero-on-free"]
+
+
+def test_only_processes_of_the_same_campaign_are_ended(tmp_path):
+    def process(folder):
+        return subprocess.Popen(["sleep", "60"], env={**os.environ, campaign.MARK: str(folder)})
+
+    ours, other = process(tmp_path), process(tmp_path / "other")
+    try:
+        campaign.end_leftovers(tmp_path)
+        assert ours.wait(timeout=10) == -signal.SIGKILL
+        assert other.poll() is None
+    finally:
+        other.kill()
+        ours.wait()
+        other.wait()
+
+
+def test_wrong_words_are_one_line_or_usage(tmp_path):
+    for words in (["0", "x"], ["nan", "x"], ["-1", "x"], ["soon", "x"], ["1"], ["1", "nobody"]):
+        done = subprocess.run([sys.executable, SOURCE / "fuzz" / "campaign.py", *words], env={**os.environ, "STRONGROOM_FUZZ_BUILD": str(BUILD)}, capture_output=True, text=True)
+        assert done.returncode == 2, words
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not os.environ.get("STRONGROOM_NIGHTLY"), reason="minutes: by night")
+@pytest.mark.skipif(not shutil.which("afl-fuzz"), reason="afl++ is not installed")
+def test_a_campaign_that_is_killed_goes_on(tmp_path):
+    command = [sys.executable, SOURCE / "fuzz" / "campaign.py", "0.02", "control-correct"]
+    folder = BUILD / "fuzz" / "campaign"
+    shutil.rmtree(folder, ignore_errors=True)
+    env = {**os.environ, "STRONGROOM_FUZZ_BUILD": str(BUILD)}
+    states = folder / "control-correct.state.json"
+
+    def seconds():
+        return json.loads(states.read_text())["seconds"].get("control-correct", 0) if states.exists() else 0
+
+    running = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    limit = time.monotonic() + 300
+    while seconds() < 10 and time.monotonic() < limit:
+        time.sleep(0.5)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    used = seconds()
+    inputs = {path.name for path in (folder / "control-correct" / "corpus").iterdir()}
+    assert used >= 10
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "going on: control-correct" in done.stdout
+    (entry,) = json.loads((folder / "summary.json").read_text())
+    assert entry["seconds"] >= max(used, 72)
+    assert inputs <= {path.name for path in (folder / "control-correct" / "corpus").iterdir()}
+    assert entry["executions"]["libfuzzer"] > 0
+    assert entry["violations"] == {}
+    assert not [pid for pid in pathlib.Path("/proc").iterdir() if pid.name.isdigit() and has_mark(pid, folder)]
+
+
+def has_mark(process, folder):
+    try:
+        return f"{campaign.MARK}={folder}".encode() in (process / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
