@@ -250,22 +250,24 @@ static const struct sock_filter but_the_hand[] = {
 };
 #define BUT_THE_HAND (sizeof but_the_hand / sizeof *but_the_hand)
 
-/* A program may have had threads before it came to us: all of them are to be watched. A shared object
- * is loaded later, and what it starts inherits the filter. */
+/* A program may have had threads before it came to us: all of them are to be watched, the hand's too. A shared
+ * object is loaded later, what it starts inherits the filter, and the hand was there before. */
 static int filter_install(const struct runner *runner)
 {
     static struct sock_filter all[BUT_THE_HAND + START_BYTES_MAX / sizeof(struct sock_filter)];
+    bool is_program = runner->around->is_program;
+    size_t before = is_program ? BUT_THE_HAND : 0;
     size_t count = runner->start->filter_bytes / sizeof *all;
-    struct sock_fprog program = {.len = (unsigned short)(BUT_THE_HAND + count), .filter = all};
+    struct sock_fprog program = {.len = (unsigned short)(before + count), .filter = all};
     unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
     if (count == 0) {
         errno = ENODATA;
         return -1;
     }
-    if (runner->around->is_program)
+    if (is_program)
         flags |= SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
-    memcpy(all, but_the_hand, sizeof but_the_hand);
-    memcpy(all + BUT_THE_HAND, runner->filter_bytes, count * sizeof *all);
+    memcpy(all, but_the_hand, before * sizeof *all);
+    memcpy(all + before, runner->filter_bytes, count * sizeof *all);
     return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 }
 
