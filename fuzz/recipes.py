@@ -222,6 +222,8 @@ def minimise(records, breaks):
 
 
 def triage(options):
+    if not os.access(options.file, os.R_OK) or not os.path.isfile(options.file):
+        die(f"{options.file}: is no file that can be read")
     (variant, *others) = find_variants(options.subject)
     if others:
         die(f"{options.subject} has several variants: name one of {', '.join(v.name for v in [variant, *others])}")
@@ -352,13 +354,19 @@ def corpus_check(options):
     return 1 if failures else 0
 
 
+def whole_seconds(text):
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of seconds from 1 up")
+    return int(text)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     for name, about in (("libfuzzer", "fuzz with libFuzzer and AddressSanitizer"), ("afl", "fuzz with AFL++")):
         engine = commands.add_parser(name, help=about, description=about)
         engine.add_argument("subject", help="a name, or the path of a shared object")
-        engine.add_argument("seconds", nargs="?", type=int, default=60, help="in all, over its variants")
+        engine.add_argument("seconds", nargs="?", type=whole_seconds, default=60, help="in all, over its variants")
         engine.set_defaults(run=fuzz)
     one = commands.add_parser("triage", help="from a crash to a small C program")
     one.add_argument("file")

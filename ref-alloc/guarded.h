@@ -10,6 +10,7 @@
 void *guarded_allocate(struct ref_alloc_heap *heap, size_t size_bytes, size_t align_bytes);
 /* The message for `fatal` if `secret` is not the start of the living secret in this span. Changes nothing. */
 const char *guarded_check_pointer(const struct span *span, const void *secret);
+/* Wipes the secret and gives its span back. The message, of a damaged canary too; NULL if all was well. errno is kept. */
 const char *guarded_free(struct ref_alloc_heap *heap, struct span *span, void *secret);
 /* In place if the length of the span stays the same: true, and where the secret is now. */
 bool guarded_resize(struct ref_alloc_heap *heap, struct span *span, size_t new_size_bytes,

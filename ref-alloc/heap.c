@@ -31,12 +31,14 @@ static _Atomic(struct ref_alloc_heap *) default_heap;
 static void adopt(struct ref_alloc_heap *heap)
 {
     uint32_t expected = ERA_FORKED;
+    int saved = errno; /* ref_alloc_free keeps it, also as the first call in a child */
     if (atomic_compare_exchange_strong(&heap->forked->era, &expected, ERA_ADOPTING)) {
         metadata_adopt(&heap->metadata);
         pool_adopt(&heap->pool);
         packed_adopt(&heap->packed);
         process_add(heap);
         atomic_store(&heap->forked->era, ERA_OWN);
+        errno = saved;
     }
     while (atomic_load(&heap->forked->era) != ERA_OWN)
         os_yield();

@@ -5,8 +5,9 @@
  * pthread_atfork handler has run, and the thread that held the lock doesn't exist there.
  *
  * A lock is never held over a system call (but for that of process.h), nor while user code runs: it is free again
- * within nanoseconds, unless its holder was preempted. So who waits spins first, then lets others run, then sleeps for moments, which lets
- * a holder of lower priority run too. Nobody needs to be woken, and to give a lock is one plain store.
+ * within nanoseconds, unless its holder was preempted. So who waits spins first, then lets others run, then sleeps
+ * for moments, which lets a holder of lower priority run too. Nobody needs to be woken, and to give a lock is one
+ * plain store.
  */
 #ifndef LOCK_H
 #define LOCK_H

@@ -1,7 +1,8 @@
 /*
  * packed.h - the placement that puts many secrets into one locked page. layout.h has the picture.
  *
- * What is known about a slab lies elsewhere (struct slab, and the tables below, in metadata), out of reach of any overrun:
+ * What is known about a slab lies elsewhere (struct slab, and the tables below, in metadata), out of reach of any
+ * overrun:
  *
  *     free words    1 bit for each slot, set if free        summary   1 bit for each word that is not zero
  *     slot records  size, alignment and life of each slot

@@ -83,6 +83,8 @@ bool process_visit(const struct ref_alloc_heap *except, bool (*visit)(struct ref
 {
     bool done = false;
     struct process *all = atomic_load(&process);
+    if (all == NULL) /* no heap ever was: who aborts for want of one has none to wipe */
+        return false;
     lock_take(&all->lock);
     for (struct ref_alloc_heap *heap = all->newest; heap != NULL && !done;
          heap = heap->forked->older)

@@ -15,7 +15,7 @@
 
 struct ref_alloc_heap;
 
-/* Must have succeeded once in the process before the others are called. false and errno. */
+/* Must have succeeded once in the process before the others, but process_visit, are called. false and errno. */
 bool process_prepare(void);
 
 /* The sum over all heaps. */

@@ -10,7 +10,8 @@
  *
  * Two placements:
  *   guarded   each secret has pages of its own: [guard][canary ... secret][guard]
- *             One locked page for each secret of up to a page. A touch past the end traps.
+ *             One locked page for each secret of up to a page. A touch past the end traps: at once where the size
+ *             is a multiple of the alignment, else behind the few bytes that fill it up, which are canary.
  *   packed    secrets share locked pages, each followed by a canary that is checked when it is freed.
  *             1,360 secrets of 32 bytes fit into a 64 KiB lock limit (x86-64).
  *
@@ -18,8 +19,8 @@
  * REF_ALLOC_PLACEMENT_BY_SIZE and every protection on. There is no constructor: a program that links this
  * library and never calls it pays nothing.
  *
- * Threads. Every function but ref_alloc_close may be called from any thread at any time. What is inside one
- * secret is the callers' business, as with malloc.
+ * Threads. Every function but ref_alloc_close and ref_alloc_validate may be called from any thread at any time.
+ * What is inside one secret is the callers' business, as with malloc.
  *
  * Signals. No function is async-signal-safe (ref_alloc_wipe is). None is a cancellation point.
  *
@@ -95,7 +96,8 @@ struct ref_alloc_config {
     enum ref_alloc_fork fork;
     size_t lock_budget_bytes; /* 0: only RLIMIT_MEMLOCK limits this heap */
     /* How many freed guarded secrets of up to a page rest, inaccessible and locked, before the memory of the
-     * oldest is used again; of longer ones as many fewer as they are longer, but one. 0: the default of 8.
+     * oldest is used again; of longer ones as many fewer as they are longer, but at least one, and beyond 16
+     * pages none: only their addresses rest. 0: the default of 8.
      * All are locked with the first secret of their length, and given back when the lock limit is reached. */
     size_t quarantine_spans;
     bool without_canary; /* packed: 2,048 rather than 1,360 secrets of 32 bytes in 64 KiB */
@@ -121,8 +123,8 @@ struct ref_alloc_heap;
 
 /*
  * Opens a heap. `config` NULL means all defaults.
- * false and errno: EINVAL for a config that contradicts itself or has an unknown value; ENOSYS if secret_memory
- * is asked for and not there; otherwise what the kernel answered to mmap, madvise or getrandom.
+ * false and errno: EINVAL for a config with an unknown value, or where pages are not of 4 to 64 KiB; ENOSYS if
+ * secret_memory is asked for and not there; otherwise what the kernel answered, to mmap for example.
  */
 REF_ALLOC_API bool ref_alloc_open(const struct ref_alloc_config *config,
                                   struct ref_alloc_heap **heap);
@@ -130,7 +132,8 @@ REF_ALLOC_API bool ref_alloc_open(const struct ref_alloc_config *config,
 /*
  * Wipes every secret that is still alive, unlocks and unmaps all memory of the heap. NULL closes the default
  * heap; a later use creates it anew. No other thread may use the heap meanwhile, nor later.
- * false and errno: memory could not be given back. All secrets are wiped; the heap can only be closed again.
+ * false and errno: the kernel would not let a page be written to, or not take memory back. All that could be wiped
+ * is wiped; the heap can only be closed again.
  */
 REF_ALLOC_API bool ref_alloc_close(struct ref_alloc_heap *heap);
 
@@ -143,6 +146,7 @@ REF_ALLOC_API struct ref_alloc_heap *ref_alloc_default_heap(void);
  * NULL and errno: ENOMEM if the size can't exist, or the lock limit is reached and nothing idle is left to give
  * back; otherwise what the kernel answered: EAGAIN or EPERM from mlock, ENOMEM or EAGAIN when the process has no
  * mapping left, and so on. A failed call costs no quota, and no other secret changes.
+ * fatal: WRITE_AFTER_FREE when the packed slot that was to be handed out is not zero any more; then it is wiped.
  */
 REF_ALLOC_API void *ref_alloc_allocate(struct ref_alloc_heap *heap, size_t size_bytes);
 

@@ -15,9 +15,11 @@
 #include <dlfcn.h>
 #include <gnu/libc-version.h>
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "contract/strongroom.h"
 
@@ -115,6 +117,15 @@ static const char *whose(void)
     return text;
 }
 
+static const char *why_refused(const char *path, bool loaded)
+{
+    if (loaded || path == NULL)
+        return "has-no-malloc-or-no-free";
+    if (strchr(path, '/') != NULL && access(path, R_OK) != 0)
+        return "names-no-file-that-can-be-read";
+    return "cannot-be-loaded-so-late-preload-it";
+}
+
 const struct secret_alloc *const *strongroom_subjects(uint32_t abi_major)
 {
     static const struct secret_alloc *const subjects[] = {&table, NULL};
@@ -124,8 +135,7 @@ const struct secret_alloc *const *strongroom_subjects(uint32_t abi_major)
         bind(handle != NULL ? handle : RTLD_DEFAULT, path);
     if (library.allocate == NULL || library.release == NULL) {
         table.alloc = NULL; /* refused before anything is judged, and its name says why */
-        table.name =
-            handle == NULL ? "cannot-be-loaded-so-late-preload-it" : "has-no-malloc-or-no-free";
+        table.name = why_refused(path, handle != NULL);
     }
     table.version = whose();
     return abi_major == STRONGROOM_ABI_MAJOR ? subjects : NULL;

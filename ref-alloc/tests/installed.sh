@@ -7,7 +7,7 @@ shift 2
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 
-# Only what belongs to the library, not what else the project around it installs.
+# Only what is built by default: the library, and the verifier of the project around it.
 meson install -C "$build" --no-rebuild --destdir "$place" --quiet --tags devel,runtime,man >"$place/log" 2>&1 || {
     cat "$place/log"
     exit 1

@@ -467,10 +467,30 @@ static void opening_and_closing(void **state)
             }
 }
 
+/* What no heap can have given out is a misuse, and ends in an abort. */
+static void freed_where_no_heap_can_be(void **state)
+{
+    (void)state;
+    int status;
+    char byte = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        fault.mode = FROM_THEN_ON;
+        fault.error = ENOMEM;
+        fault.armed = true;
+        ref_alloc_free(NULL, &byte);
+        LEAVE(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(opening_and_closing), /* first: the process has no heap yet */
+        cmocka_unit_test(freed_where_no_heap_can_be), /* first: the process has no heap yet */
+        cmocka_unit_test(opening_and_closing),        /* and here */
         cmocka_unit_test(no_default_heap),
         cmocka_unit_test(default_heap_opened_meanwhile),
         cmocka_unit_test(closed_with_a_stuck_secret),

@@ -140,7 +140,8 @@ def test_a_malloc_is_judged_when_preloaded(name):
 
 
 def test_a_malloc_that_cannot_be_loaded_is_refused():
-    for path, why in [("/nowhere.so", "cannot-be-loaded"), (library("libm.so.6"), "has-no-malloc")]:
+    cases = [("/nowhere.so", "names-no-file"), (__file__, "cannot-be-loaded"), (library("libm.so.6"), "has-no-malloc")]
+    for path, why in cases:
         done = subprocess.run(
             [BUILD / "strongroom", "verify", "malloc"],
             env=os.environ | {"STRONGROOM_MALLOC": path},

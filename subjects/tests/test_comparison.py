@@ -45,9 +45,20 @@ def test_each_subject_has_a_version_and_a_cost():
         assert names == {row[0] for row in rows() if len(row) == columns and row[0] in names}
 
 
-def test_tool_wants_a_build_and_a_page():
-    done = subprocess.run([SOURCE / "tools" / "comparison"], capture_output=True, text=True)
-    assert done.returncode == 1 and done.stderr.startswith("Writes docs/comparison.md")
+def test_tool_says_what_it_wants():
+    done = subprocess.run([SOURCE / "tools" / "comparison", "build", "page.md", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("Writes docs/comparison.md")
+
+
+@pytest.mark.parametrize("text", (None, "", "no JSON", "[]", "{}"))
+def test_tool_refuses_what_is_no_result(text, tmp_path):
+    result, page = tmp_path / "result.json", tmp_path / "page.md"
+    if text is not None:
+        result.write_text(text)
+    for arguments in ([tmp_path, page, result], []):
+        done = subprocess.run([SOURCE / "tools" / "comparison", *arguments], capture_output=True, text=True)
+        assert done.returncode == 2 and done.stderr.startswith("comparison: ") and done.stderr.count("\n") == 1
+    assert not page.exists()
 
 
 def test_tool_writes_what_the_result_says():

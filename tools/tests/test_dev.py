@@ -8,10 +8,18 @@ import subprocess
 import pytest
 
 SOURCE = pathlib.Path(os.environ["STRONGROOM_SOURCE"])
-PLAIN = "basename cat chmod cp cut dirname env grep head id mkdir mktemp mv ls rm seq sed sh tail touch".split()
+PLAIN = "basename cat chmod cp cut dirname env grep head id mkdir mktemp mv ls readlink rm seq sed sh tail touch".split()
 BUILD = "gcc g++ meson ninja-build pkg-config patch"
 COMMANDS = "gcc g++ meson ninja pkg-config patch".split()
-JUST = '#!/bin/sh\n[ "$1" != --version ] || { echo "just 1.57.0"; exit; }\nprintf "[%s]" "$@"\necho\n'
+JUST = """#!/bin/sh
+case $1,$3,$4 in
+    --version,*) echo "just 1.57.0"; exit ;;
+    *,--show,nosuch) exit 1 ;;
+    *,--show,*) exit 0 ;;
+esac
+printf "[%s]" "$@"
+echo
+"""
 
 
 class Machine:
@@ -43,9 +51,9 @@ class Machine:
         self.program("apt-get", f'echo "$*" >>"{self.log}"\n{case}')
         self.program("apt-cache", "exit 0")
 
-    def dev(self, *arguments):
+    def dev(self, *arguments, program="./dev"):
         environment = {"PATH": str(self.bin), "HOME": str(self.tree)}
-        return subprocess.run(["./dev", *arguments], cwd=self.tree, env=environment, capture_output=True, text=True)
+        return subprocess.run([program, *arguments], cwd=self.tree, env=environment, capture_output=True, text=True)
 
     @property
     def installs_commands(self):
@@ -63,6 +71,23 @@ def test_nothing_missing_is_silent_and_verbatim(machine):
     done = machine.dev("verify", "./a b.so", "--only", "$x", "")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"[--justfile][{machine.tree}/justfile][verify][./a b.so][--only][$x][]\n"
+
+
+def test_unknown_recipe_is_2(machine):
+    machine.equip()
+    machine.program("just", JUST)
+    done = machine.dev("nosuch")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "dev: unknown recipe 'nosuch'; ./dev alone lists those there are\n"
+
+
+def test_through_a_link_it_works_in_its_own_tree(machine, tmp_path):
+    machine.equip()
+    machine.program("just", JUST)
+    (machine.tree / "link").symlink_to("dev")
+    (tmp_path / "far away").symlink_to(machine.tree / "link")
+    done = machine.dev("list", program=tmp_path / "far away")
+    assert done.stdout == f"[--justfile][{machine.tree}/justfile][list]\n"
 
 
 def test_bare_dev_needs_only_just(machine):
