@@ -827,7 +827,7 @@ static void do_crowd_free(char order)
 static struct {
     size_t n, rounds;
     atomic_size_t handed_out, whole, locked;
-    atomic_uint fills, begun;
+    atomic_uint fills, turns, begun;
     struct secret places[8][8], post_places[4];
     struct secret *_Atomic posts[4]; /* by which one thread's secrets come to another */
 } storm;
@@ -841,6 +841,22 @@ static void storm_free(struct secret *s)
     atomic_fetch_add(&storm.locked, locked == pages);
     subject.free(context, s->p, s->n);
     s->p = NULL;
+}
+
+/* Plainly, by a resize, or with an alignment: what is offered, in turn. */
+static unsigned char *storm_alloc(unsigned turn, size_t n)
+{
+    unsigned char *p = NULL, *half;
+    if (turn % 4 == 1 && subject.resize != NULL && n > 1) {
+        if ((half = subject.alloc(context, n / 2)) == NULL)
+            return NULL;
+        if ((p = subject.resize(context, half, n / 2, n)) == NULL)
+            subject.free(context, half, n / 2);
+        return p;
+    }
+    if (turn % 4 == 3 && subject.alloc_aligned != NULL)
+        p = subject.alloc_aligned(context, 64, n);
+    return p != NULL ? p : subject.alloc(context, n);
 }
 
 static void *storm_thread(void *unused)
@@ -858,7 +874,10 @@ static void *storm_thread(void *unused)
                       *s = *place;
         if (i < storm.rounds && (random >> 16) % 4 == 0)
             *place = s = atomic_exchange(&storm.posts[(random >> 8) % 4], s);
-        if (s->p == NULL && i < storm.rounds && (s->p = subject.alloc(context, storm.n)) != NULL) {
+        int empty = s->p == NULL;
+        if (empty && i < storm.rounds)
+            s->p = storm_alloc(atomic_fetch_add(&storm.turns, 1), storm.n);
+        if (empty && s->p != NULL) {
             s->n = storm.n;
             s->fill = atomic_fetch_add(&storm.fills, 1) + 1;
             plant(s->fill, s->p, s->n);

@@ -105,8 +105,8 @@ enum model_code {
     MODEL_CROWD_FREE, /* crowd-free first|last|every-other  all of them from that end, or half  */
 
     /* several threads */
-    MODEL_STORM, /* storm SIZE ROUNDS THREADS   so many threads (2 to 8, in slot) allocate, fill, look,
-                  *   check and free at the same time, so many rounds each (a power of two: its log2 in
+    MODEL_STORM, /* storm SIZE ROUNDS THREADS   so many threads (2 to 8, in slot) allocate (also by
+                  *   resize and with an alignment, where offered), fill, look, check and free at the same time, so many rounds each (a power of two: its log2 in
                   *   arg); in the end nothing of theirs is alive                               */
 
     MODEL_CODES

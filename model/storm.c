@@ -23,6 +23,7 @@
 
 #define RING 8u
 #define POSTS 4u
+#define STORM_ALIGN_BYTES 64u
 #define STACK_BYTES ((size_t)256 << 10)
 
 struct held {
@@ -37,7 +38,7 @@ struct storm {
     bool locks_known;
     _Atomic uint32_t running; /* threads; a futex */
     _Atomic bool died;
-    _Atomic uint32_t fills;
+    _Atomic uint32_t fills, turns;
     _Atomic int32_t error; /* of the first refusal */
     _Atomic uint64_t handed_out, whole, locked, bad_address;
     _Atomic uint32_t begun; /* threads */
@@ -67,12 +68,41 @@ static bool all_locked(const struct storm *storm, const unsigned char *p)
 }
 
 /* False: alloc said no, or its memory is bad. */
+/* Half a secret, resized to a whole one: it holds nothing yet. */
+static unsigned char *take_resized(const struct machine *m, size_t size_bytes)
+{
+    size_t half_bytes = size_bytes / 2;
+    unsigned char *half = m->variant->alloc(m->context, half_bytes);
+    if (half == NULL)
+        return NULL;
+    unsigned char *p = m->variant->resize(m->context, half, half_bytes, size_bytes);
+    int error = errno;
+    if (p == NULL)
+        m->variant->free(m->context, half, half_bytes);
+    errno = error;
+    return p;
+}
+
+/* By each way to a secret that is offered, in turn. */
+static unsigned char *take_by(const struct machine *m, uint32_t turn, size_t size_bytes)
+{
+    unsigned char *p = NULL;
+    if (turn % 4 == 1 && m->variant->resize != NULL && size_bytes > 1)
+        return take_resized(m, size_bytes);
+    if (turn % 4 == 3 && m->variant->alloc_aligned != NULL)
+        p = m->variant->alloc_aligned(m->context, STORM_ALIGN_BYTES, size_bytes);
+    if (p != NULL)
+        return p;
+    errno = 0; /* it may be unable to align so */
+    return m->variant->alloc(m->context, size_bytes);
+}
+
 static bool take(struct storm *storm, struct held *held)
 {
     const struct machine *m = storm->machine;
     int32_t none = 0;
     errno = 0;
-    unsigned char *p = m->variant->alloc(m->context, storm->size_bytes);
+    unsigned char *p = take_by(m, atomic_fetch_add(&storm->turns, 1), storm->size_bytes);
     if (p == NULL) {
         atomic_compare_exchange_strong(&storm->error, &none, errno == 0 ? EINVAL : errno);
         return false;

@@ -6,10 +6,12 @@
 #include <signal.h>
 #include <stdio.h>
 
+#define ALIGNED_SLOT 3u
+
 /* What is read on the way belongs to others; reading does not harm it. */
 void guard_plan(struct plan *p, const char *side)
 {
-    char text[256];
+    char text[512];
     (void)snprintf(text, sizeof text,
                    "open\n"
                    "alloc s0 n\nalloc s1 n\nalloc s2 n\n"
@@ -17,8 +19,13 @@ void guard_plan(struct plan *p, const char *side)
                    "touch s1 inside read 0\ntouch s1 inside read n-1\n"
                    "walk s1 %s 16*page\n" /* and where offered: */
                    "protect s1 read\nprotect s1 read-write\nwalk s1 %s 16*page\n"
-                   "resize s1 2*n\nwalk s1 %s 16*page\n",
-                   side, side, side);
+                   "resize s1 2*n\nwalk s1 %s 16*page\n"
+                   "resize s1 n\nwalk s1 %s 16*page\n"
+                   "alloc-aligned s3 n " GUARD_ALIGN_TEXT "\nwalk s3 %s 16*page\n"
+                   /* where a place is used again, and where a neighbour is gone */
+                   "free s1\nalloc s1 n\nwalk s1 %s 16*page\n"
+                   "free s2\nfree s0\nwalk s1 %s 16*page\n",
+                   side, side, side, side, side, side, side);
     plan_sweep(p, text);
 }
 
@@ -85,7 +92,7 @@ enum finding guard_judge(const struct case_run *run, guard_distance *distance_ma
         if (walk->operation.code != MODEL_WALK || event->outcome == MODEL_SKIPPED ||
             !inside_is_readable(run))
             continue;
-        uint64_t max_bytes = distance_max_bytes(run, event);
+        uint64_t max_bytes = distance_max_bytes(run, event, walk->operation.slot == ALIGNED_SLOT);
         if (walks++ == 0) { /* the distance that is reported is that of a secret as alloc gave it */
             note_walk(event, evidence);
             first_max_bytes = max_bytes;

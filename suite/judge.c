@@ -196,7 +196,8 @@ enum finding locks_as_before(const struct case_run *run, struct evidence *eviden
             (void)strncpy(rest, evidence->summary, sizeof rest - 1);
             rest[sizeof rest - 1] = '\0';
             say(evidence, "a live secret lost its lock: %.250s", rest);
-            return finding;
+            if (finding != FINDING_KEPT) /* it may have moved to where it needs fewer pages */
+                return finding;
         }
         known[slot] = true;
         before[slot] = seen->locks.lo_pages;

@@ -13,15 +13,24 @@ static void overwrite_text(char *text, size_t text_bytes, const char *side, cons
     (void)snprintf(text, text_bytes, MISUSE_THREE "smash s1 %s %s\nfree s1\n", side, count);
 }
 
-/* Where resize is offered: the new place has its ends too. */
-static void plan_resized(struct plan *p, const char *side)
+/* Where resize and alignment are offered: such a place has its ends too, and a shrunk one new ones. */
+static void plan_other_ways(struct plan *p, const char *side)
 {
     static const char *const sizes[] = {"page+1", "32", "100"};
     for (size_t i = 0; i < (plan_is_quick(p) ? 1 : sizeof sizes / sizeof *sizes); i++) {
-        char text[160];
+        char text[192];
         (void)snprintf(text, sizeof text, MISUSE_THREE "resize s1 2*n\nsmash s1 %s 1\nfree s1\n",
                        side);
         plan_at(p, "resized", sizes[i], text);
+        (void)snprintf(text, sizeof text,
+                       MISUSE_THREE "resize s1 2*n\nresize s1 n\nsmash s1 %s 1\nfree s1\n", side);
+        plan_at(p, "shrunk", sizes[i], text);
+        /* The second alloc is for those that cannot align so. */
+        (void)snprintf(text, sizeof text,
+                       MISUSE_THREE
+                       "free s1\nalloc-aligned s1 n 64\nalloc s1 n\nsmash s1 %s 1\nfree s1\n",
+                       side);
+        plan_at(p, "aligned", sizes[i], text);
     }
 }
 
@@ -38,7 +47,7 @@ void overwrite_plan(struct plan *p, const char *side)
     plan_part_as(p, "16-bytes", text);
     overwrite_text(text, sizeof text, side, "page");
     plan_part_as(p, "page", text);
-    plan_resized(p, side);
+    plan_other_ways(p, side);
 }
 
 /* Of the bytes changed, those that were not the program's to change. */

@@ -546,6 +546,18 @@ static void record_error(struct verdict_record *record, const char *where, const
     say(&record->evidence, "%s%.280s", where, why);
 }
 
+/* What holds where memory was had, and was refused more often than not, is told so: refusals show
+ * nothing. */
+static void say_how_few(struct evidence *evidence)
+{
+    char rest[sizeof evidence->summary];
+    if (evidence->refused <= evidence->kept)
+        return;
+    (void)snprintf(rest, sizeof rest, "%s", evidence->summary);
+    say(evidence, "in %u of %u cases, nothing to look at in the others: %.200s", evidence->kept,
+        evidence->cases, rest);
+}
+
 static void decide(struct runner *runner, size_t subject, size_t promise,
                    struct verdict_record *record)
 {
@@ -590,6 +602,8 @@ static void decide(struct runner *runner, size_t subject, size_t promise,
             record->verdict = VERDICT_NOT_OBSERVABLE;
     } else {
         record->verdict = judge_verdict(p, record->claimed, &record->evidence);
+        if (record->verdict == VERDICT_HOLDS)
+            say_how_few(&record->evidence);
         repeat_command(runner, record, candidate, record->repeat, sizeof record->repeat);
     }
 }

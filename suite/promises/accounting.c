@@ -20,6 +20,9 @@ static void plan(struct plan *p)
     plan_part_as(p, "resized",
                  LIMIT ALL "crowd-free first\nalloc s0 n\nresize s0 5*page\nresize s0 half\n"
                            "free s0\n" ALL "crowd-free first\nclose\n");
+    plan_part_as(p, "aligned",
+                 LIMIT ALL "crowd-free first\nalloc-aligned s0 n 64\nfree s0\n"
+                           "alloc-aligned s0 n 64\nfree s0\n" ALL "crowd-free first\nclose\n");
     plan_part_as(p, "alive-at-close", LIMIT ALL "close\n");
     plan_part_as(p, "refusals",
                  LIMIT ALL "alloc s0 n\nalloc s1 n\nalloc s2 n\nalloc s3 5*page\nalloc s4 max\n"
@@ -105,7 +108,7 @@ static enum finding rounds_equal(const struct rounds *rounds, struct evidence *e
     }
     if (rounds->fulls == 2 && rounds->counts[1] < rounds->counts[0]) {
         say(evidence,
-            "failed calls cost quota: %" PRIu64 " secrets fit before them, %" PRIu64 " after",
+            "quota is lost: %" PRIu64 " secrets fit before other calls, %" PRIu64 " after them",
             rounds->counts[0], rounds->counts[1]);
         return FINDING_BROKEN;
     }

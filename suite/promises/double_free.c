@@ -7,6 +7,10 @@ static void plan(struct plan *p)
     plan_sweep_as(p, "at-once", MISUSE_THREE "free s1\nmisuse s1 double-free\n");
     plan_part_as(p, "another-between",
                  MISUSE_THREE "alloc s3 n\nfill s3\nfree s1\nfree s3\nmisuse s1 double-free\n");
+    /* of secrets that came by other ways, where those are offered */
+    plan_part_as(p, "aligned",
+                 MISUSE_THREE "free s1\nalloc-aligned s1 n 64\nfree s1\nmisuse s1 double-free\n");
+    plan_part_as(p, "resized", MISUSE_THREE "resize s1 2*n\nfree s1\nmisuse s1 double-free\n");
     plan_part_as(p, "another-thread", MISUSE_THREE "free s1\nbaton\nmisuse s1 double-free\n");
 }
 

@@ -10,8 +10,10 @@
     "open\n"                                           \
     "alloc s0 n\nalloc s1 n\nalloc s2 n\nalloc s3 n\n" \
     "fill s0\nfill s1\nfill s2\nfill s3\nlook s1\n"
-/* to a secret, where they are offered */
-#define OTHER_WAYS "resize s1 2*n\nfree s2\nalloc-aligned s2 n 64\nfill s2\nlook s1\n"
+/* A place that is used again, beside others; and to a secret, where they are offered. */
+#define OTHER_WAYS                                                                                         \
+    "free s1\nalloc s1 n\nfill s1\nfree s3\nalloc s3 n\nfill s3\nprotect s0 none\nprotect s0 read-write\n" \
+    "resize s1 2*n\nfree s2\nalloc-aligned s2 n 64\nfill s2\nlook s1\n"
 #define UNTOUCHED "check s0\ncheck s1\ncheck s2\ncheck s3\nlook s1\n"
 
 static void plan(struct plan *p)
@@ -131,7 +133,8 @@ const struct promise promise_fork = {
         "Children are made by fork() and by a raw clone, which runs no atfork handlers. "
         "Each passes a descriptor of its own memory over, which is searched at the places "
         "of all live secrets, inaccessible pages too. Before the second one secret is "
-        "resized and one asked for with an alignment, where that is offered. A third child allocates and frees as "
+        "freed and allocated anew and, where that is offered, resized, another made inaccessible and "
+        "writable again, and one asked for with an alignment. A third child allocates and frees as "
         "the subject's flags allow. The parent's bytes and locks are looked at after each.",
     .in_practice = "No MADV_WIPEONFORK or MADV_DONTFORK; an advice whose failure is ignored, as on "
                    "memfd_secret; wiping by an atfork handler, which a raw clone does not run.",

@@ -7,9 +7,11 @@ static void plan(struct plan *p)
     guard_plan(p, "before");
 }
 
-static uint64_t page_before(const struct case_run *run, const struct model_event *walk)
+static uint64_t page_before(const struct case_run *run, const struct model_event *walk,
+                            bool aligned)
 {
     (void)walk;
+    (void)aligned;
     return run->page_bytes - 1;
 }
 

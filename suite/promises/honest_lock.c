@@ -9,8 +9,9 @@
 
 #define LIMITED "limit 8*page\n"
 #define LIVE_SECRET "alloc s0 n\nfill s0\n"
-#define ANOTHER \
-    "alloc s1 n\nlook s1\nwalk s1 after page\nresize s0 2*n\nlook s0\nheal\ncheck s0\nlook s0\n"
+#define ANOTHER                                                         \
+    "alloc s1 n\nlook s1\nwalk s1 after page\nresize s0 2*n\nlook s0\n" \
+    "alloc-aligned s2 n 64\nlook s2\nheal\ncheck s0\nlook s0\n"
 
 static void plan(struct plan *p)
 {

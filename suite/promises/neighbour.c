@@ -16,7 +16,9 @@ static void plan(struct plan *p)
                   "touch s0 inside write n-1\ntouch s2 inside write 0\n"
                   "free s0\n"
                   "check s2\ncheck s3\nlook s2\nlook s3\n"
-                  "touch s2 inside write n-1\ntouch s3 inside write 0\n");
+                  "touch s2 inside write n-1\ntouch s3 inside write 0\n"
+                  /* A resize, where it is offered, frees the old place. */
+                  "resize s3 2*n\ncheck s2\nlook s2\ntouch s2 inside write 0\n");
 }
 
 static enum finding access_lost(const struct case_run *run, struct evidence *evidence)
@@ -51,9 +53,11 @@ const struct promise promise_neighbour = {
     .id = "neighbour",
     .level = PROMISE_CORE,
     .statement = "Freeing one secret leaves every other one's bytes, lock and access as they were.",
-    .observed = "Of four secrets of one size the second and then the first is freed. The others' "
-                "bytes are compared from outside, their locks with what they were before, and they "
-                "are written to.",
+    .observed =
+        "Of four secrets of one size the second and then the first is freed. The others' "
+        "bytes are compared from outside, their locks with what they were before, and they "
+        "are written to. Where that is offered the fourth is then resized, which frees its old "
+        "place.",
     .in_practice = "munlock by pages: locks do not nest, so the page of a freed secret takes the "
                    "lock of every other one on it along; a wipe that runs past the end; free lists "
                    "kept inside the blocks.",

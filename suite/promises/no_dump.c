@@ -11,11 +11,13 @@ static void plan(struct plan *p)
                   "alloc s0 n\nalloc s1 n\nalloc s2 n\n"
                   "fill s0\nfill s1\nfill s2\n"
                   "look s0\nlook s1\nlook s2\n"
-                  "free s0\nlook s1\n"
+                  "free s0\nlook s1\nlook s2\n"
                   "alloc s0 n\nfill s0\nlook s0\n"
                   /* And on every other way to a secret, where it is offered. Resized while empty: a
                    * copy leaves bytes in vector registers, and those are in a core file too. */
-                  "free s2\nalloc-aligned s2 n 64\nfill s2\nlook s2\n"
+                  "protect s0 none\nlook s0\nprotect s0 read-write\nlook s0\n"
+                  "free s2\nlook s1\nlook s0\n"
+                  "alloc-aligned s2 n 64\nfill s2\nlook s2\n"
                   "free s1\nalloc s1 n\nresize s1 2*n\nfill s1\nlook s1\n");
 }
 

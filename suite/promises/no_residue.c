@@ -14,7 +14,8 @@ static void plan(struct plan *p)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         plan_at(p, "", sizes[i],
                 "open\nalloc s0 n\nalloc s1 n\nfill s0 usable\nfill s1\ncheck s0\n"
-                "protect s0 read\nprotect s0 read-write\nfree s0\n"
+                "protect s0 none\nprotect s0 read-write\nprotect s0 read\nprotect s0 read-write\n"
+                "free s0\n"
                 "alloc s2 n\nfill s2\nresize s2 2*n\ncheck s2\nresize s2 n\n"
                 "resize s2 half\nresize s2 half-4095\nfree s2\n"
                 "free s1\nclose\n");

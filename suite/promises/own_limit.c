@@ -9,6 +9,10 @@
 static void plan(struct plan *p)
 {
     plan_sweep(p, "privileged\nlimit 4*page\nopen\ncrowd n full\ncrowd-free first\n");
+    plan_part_as(p, "grown",
+                 "privileged\nlimit 4*page\nopen\nalloc s0 n\nresize s0 5*page\ncrowd n full\n");
+    plan_part_as(p, "aligned",
+                 "privileged\nlimit 4*page\nopen\nalloc-aligned s0 5*page 64\ncrowd n full\n");
     plan_part_as(p, "lowered",
                  "privileged\nlimit 64*page\nopen\nalloc s0 n\nlimit 4*page\ncrowd n full\n");
 }
@@ -87,7 +91,8 @@ const struct promise promise_own_limit = {
         "does.",
     .observed =
         "The case keeps CAP_IPC_LOCK and nothing else. Under a limit of 4 pages secrets of "
-        "each size are allocated until alloc says no; VmLck must not pass the limit. Nor may "
+        "each size are allocated until alloc says no; VmLck must not pass the limit, also where one is "
+        "resized to more or asked for with an alignment. Nor may "
         "it rise past a limit that is lowered while a secret lives.",
     .in_practice =
         "A service that runs as root, or in a privileged container, locks without bound: "

@@ -55,22 +55,43 @@ static bool guards_lost(const struct case_run *run, struct evidence *evidence)
     return true;
 }
 
+/* Kept out of core files, where that is claimed: each page that was looked at. */
+static bool dumped(const struct case_run *run, struct evidence *evidence)
+{
+    const struct seen *first = NULL;
+    uint64_t looks = 0;
+    size_t at = 0;
+    for (const struct seen *seen; (seen = next_seen(run, SEEN_LOCKS, &at)) != NULL;) {
+        if (!seen->good || seen->locks.first_dumped == 0)
+            continue;
+        first = first == NULL ? seen : first;
+        looks++;
+    }
+    note_number(evidence, "dumped_sum", looks);
+    if (first == NULL || !variant_claims(run->variant, "no-dump"))
+        return false;
+    say(evidence, "the secret at 0x%" PRIx64 " would be dumped: %s", first->event.address,
+        first->locks.dumped_map);
+    return true;
+}
+
 static enum finding judge(const struct case_run *run, struct evidence *evidence)
 {
     note_number(evidence, "left_in_place_sum", freed_looks(run, SEEN_BYTES));
     note_number(evidence, "left_on_the_way_out_sum", freed_looks(run, SEEN_RELEASE));
-    bool guardless = guards_lost(run, evidence);
+    bool guardless = guards_lost(run, evidence), in_core = dumped(run, evidence);
     if (says_no_now(run, evidence))
         return FINDING_BROKEN;
     if (refused(run, evidence))
         return FINDING_REFUSED;
-    enum finding finding = guardless ? FINDING_BROKEN : locks_kept(run, evidence);
+    enum finding finding = guardless || in_core ? FINDING_BROKEN : locks_kept(run, evidence);
     if (finding == FINDING_KEPT)
         finding = contents_kept(run, evidence);
     if (finding == FINDING_KEPT)
         finding = freed_windows(run, evidence);
     if (finding == FINDING_KEPT)
-        say(evidence, "locked, whole, guarded as claimed, and wiped, each of three times");
+        say(evidence,
+            "locked, whole, guarded and undumped as claimed, and wiped, each of three times");
     return finding;
 }
 
@@ -82,6 +103,8 @@ static bool controls(const struct evidence *positive, const struct evidence *neg
         (void)snprintf(why, why_bytes, "what the leaking control leaves in place was not seen");
     else if (noted(positive, "left_on_the_way_out_sum", 0) == 0)
         (void)snprintf(why, why_bytes, "what the leaking control gives back was not seen to go");
+    else if (noted(positive, "dumped_sum", 0) == 0)
+        (void)snprintf(why, why_bytes, "the leaking control's pages were not seen to be dumped");
     else if (noted(positive, "unguarded_sum", 0) == 0)
         (void)snprintf(why, why_bytes, "guards were seen on the control that has none");
     else
@@ -95,7 +118,7 @@ const struct promise promise_reopen = {
     .statement = "After close, open gives an allocator that keeps the promises again.",
     .observed =
         "Three times in one process: open, two secrets, their locks, their bytes, the guard "
-        "if one is claimed, free, close. Open and alloc must say yes each time as they did "
+        "and the flag `dd` where those are claimed, free, close. Open and alloc must say yes each time as they did "
         "the first, and nothing may be left of what was freed.",
     .in_practice =
         "A flag that says `already initialised` outlives the pool it stood for; a quota "

@@ -26,7 +26,12 @@ static void plan(struct plan *p)
                 "alloc s0 n\n"
                 "touch s0 inside write 0\ntouch s0 inside write n-1\n"
                 "alloc s1 32\nfill s1\n" /* a failure must leave the rest in order */
-                "free s0\nfree s1\n");
+                "free s0\n"
+                /* the same sizes on the other ways to a secret, where they are offered */
+                "alloc-aligned s2 n 64\n"
+                "touch s2 inside write 0\ntouch s2 inside write n-1\nfree s2\n"
+                "resize s1 n\n"
+                "touch s1 inside write 0\ntouch s1 inside write n-1\nfree s1\n");
 }
 
 static bool out_of_reach(const struct seen *seen)
@@ -63,7 +68,7 @@ const struct promise promise_sizes = {
                  "much, or a clean failure (NULL and errno).",
     .observed =
         "0, the whole sweep, and sizes up to SIZE_MAX around which header, guard or rounding "
-        "wrap. First and last byte are written to; pointers must not overlap; usable must "
+        "wrap; the largest also with an alignment, and by resize, where that is offered. First and last byte are written to; pointers must not overlap; usable must "
         "not be less than what was asked for; a NULL needs an errno; after a failure a small "
         "allocation must still work.",
     .in_practice =

@@ -40,6 +40,10 @@ static void plan_size(struct plan *p, const struct model_size *n)
     plan_text_add(&text, "alloc s1 n\nfill s1\nresize s1 2*n\nprotect s1 none\n");
     add_touches(&text, "read", pages);
     plan_text_add(&text, "alloc s2 n\nfill s2\nresize s2 2*n\nfree s2\nfree s1\ncheck s0\n");
+    /* and one that was asked for with an alignment, or once more where that cannot be */
+    plan_text_add(&text, "alloc-aligned s1 n 64\nalloc s1 n\nfill s1\nprotect s1 none\n");
+    add_touches(&text, "read", pages);
+    plan_text_add(&text, "protect s1 read-write\ncheck s1\nfree s1\n");
     plan_at(p, "", model_size_print(*n, size, sizeof size), text.bytes);
 }
 

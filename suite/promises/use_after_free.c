@@ -14,6 +14,15 @@ static void plan(struct plan *p)
                   "fill s0 usable\nfill s1 usable\nfill s2 usable\nfill s3 usable\n"
                   "free s1\n" STALE(1) AGAIN AGAIN AGAIN AGAIN AGAIN AGAIN AGAIN AGAIN
                "free s0\n" STALE(0) "free s2\n" STALE(2) "free s3\n" STALE(3));
+    /* Other ways to a secret; where one is not offered, the alloc behind it has an empty slot. */
+    plan_part_as(p, "aligned",
+                 "open\nalloc s0 n\nalloc-aligned s1 n 64\nalloc s1 n\nalloc s2 n\n"
+                 "fill s1 usable\nfree s1\n" STALE(
+                     1) "alloc-aligned s5 n 64\nalloc s5 n\nfill s5\nstale s1 read\npeek s1\n");
+    plan_part_as(
+        p, "resized",
+        "open\nalloc s0 n\nalloc s1 n\nalloc s2 n\nresize s1 2*n\n"
+        "fill s1 usable\nfree s1\n" STALE(1) "alloc s5 2*n\nfill s5\nstale s1 read\npeek s1\n");
 }
 
 /* What one case came to, step by step. */
@@ -31,7 +40,9 @@ static void stale_operation(struct stale *stale, const struct seen *seen)
     const struct model_event *event = &seen->event;
     if (seen->operation.code == MODEL_FREE && seen->operation.slot == 1)
         stale->address = event->old_address;
-    if (seen->operation.code == MODEL_ALLOC && event->outcome == MODEL_OK && stale->address != 0) {
+    bool allocates =
+        seen->operation.code == MODEL_ALLOC || seen->operation.code == MODEL_ALLOC_ALIGNED;
+    if (allocates && event->outcome == MODEL_OK && stale->address != 0) {
         stale->allocations++;
         if (stale->returned == 0 && event->address == stale->address)
             stale->returned = stale->allocations;

@@ -37,6 +37,10 @@ static void plan(struct plan *p)
     plan_long(p, "shrink",
               "open\nalloc s0 2*n\nalloc s1 n\nfill s0 usable\nfill s1\n"
               "resize s0 n\ncheck s0\ncheck s1\n");
+    /* the second alloc is for those that cannot align so */
+    plan_long(p, "aligned",
+              "open\nalloc-aligned s0 n 64\nalloc s0 n\nalloc s1 n\nfill s0 usable\nfill s1\n"
+              "resize s0 2*n\ncheck s0\ncheck s1\n");
     plan_long(p, "shrink-far",
               "open\nalloc s0 n\nalloc s1 n\nfill s0 usable\nfill s1\n"
               "resize s0 1\ncheck s0\ncheck s1\n");

@@ -135,3 +135,12 @@ def test_core_files_that_cannot_be_had_or_are_not_looked_at(strongroom):
     assert "weaker" in denied["evidence"]["summary"]
     blind = strongroom(*words, env={"STRONGROOM_BLIND": "cores"})
     assert (blind.verdicts[GUARDED, "no-dump"]["verdict"], blind.status) == ("error", 2)
+
+
+def test_what_holds_in_few_cases_says_so(strongroom):
+    run = strongroom("verify", BUILD / "suite" / "tests" / "one_byte.so", "--only", "neighbour", "--json", "-")
+    record = run.verdicts["one-byte", "neighbour"]
+    assert run.status == 0 and record["verdict"] == "holds"
+    counts = record["evidence"]
+    assert counts["kept"] == 1 and counts["refused"] == counts["cases"] - 1 > 20
+    assert counts["summary"].startswith(f"in 1 of {counts['cases']} cases, nothing to look at in the others: ")
