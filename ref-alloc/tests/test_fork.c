@@ -74,9 +74,6 @@ static int finds_nothing(void)
 
 static int inherited_pointers_are_only_freed(void)
 {
-    errno = 0;
-    ref_alloc_free(heap, secrets[0]);
-    CHECK(errno == 0);
     for (size_t i = 0; i < 4; i++) {
         CHECK(ref_alloc_usable_bytes(heap, secrets[i]) == 0);
         errno = 0;
@@ -135,20 +132,42 @@ static int grandchild(void)
     return 0;
 }
 
-/* Absent or zero: nothing new may come to lie where an inherited pointer leads. */
-static int addresses_stay_taken(void)
+static void *page_of(const void *secret)
 {
     uintptr_t page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
-    CHECK(ref_alloc_allocate(heap, 32) != NULL);
-    for (size_t i = 0; i < 4; i++) {
-        void *page = (void *)((uintptr_t)secrets[i] / page_bytes * page_bytes);
-        CHECK(mmap(page, page_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != page);
-    }
+    return (void *)((uintptr_t)secret / page_bytes * page_bytes);
+}
+
+static void *map_wishing_for(void *page)
+{
+    return mmap(page, (size_t)sysconf(_SC_PAGESIZE), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+/* Where it was absent somebody else's memory may be, and the address cannot be held. */
+static int first_free_keeps_errno(void)
+{
+    CHECK((map_wishing_for(page_of(secrets[0])) == page_of(secrets[0])) == absent);
+    errno = 0;
+    ref_alloc_free(heap, secrets[0]);
+    CHECK(errno == 0);
     return 0;
 }
 
-static int (*const bodies[])(void) = {inherited_pointers_are_only_freed, allocates_anew,
-                                      allocates_and_closes, addresses_stay_taken, grandchild};
+/* Absent or zero: nothing new may come to lie where an inherited pointer leads. */
+static int addresses_stay_taken(void)
+{
+    CHECK(ref_alloc_allocate(heap, 32) != NULL);
+    for (size_t i = 0; i < 4; i++)
+        CHECK(map_wishing_for(page_of(secrets[i])) != page_of(secrets[i]));
+    return 0;
+}
+
+static int (*const bodies[])(void) = {inherited_pointers_are_only_freed,
+                                      allocates_anew,
+                                      allocates_and_closes,
+                                      first_free_keeps_errno,
+                                      addresses_stay_taken,
+                                      grandchild};
 #define BODIES (sizeof(bodies) / sizeof(bodies[0]))
 
 static void with_config(struct ref_alloc_config config, int (*finds)(void))
