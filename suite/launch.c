@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -19,6 +20,7 @@
 
 #define NOBODY 65534u
 #define LAUNCH_EXIT 96 /* the child's exit status when it cannot get as far as exec */
+#define LAUNCH_WORDS_MAX 64u
 #define MEMLOCK_DEFAULT_BYTES ((rlim_t)8 << 20)
 
 /* Can user nobody read this file? fsuid is a thread's own (setfsuid(2)), and changing it also takes
@@ -88,10 +90,26 @@ static void signals_reset(void)
     (void)signal(SIGTERM, SIG_DFL);
 }
 
+/* By descriptor: nobody may not be able to walk the path. A command that runs it needs a name. */
+static void execute(const struct launch *launch, int case_fd)
+{
+    char *const alone[] = {(char *)(uintptr_t) "strongroom-case", NULL};
+    char *words[LAUNCH_WORDS_MAX], *rest = launch->under == NULL ? NULL : strdup(launch->under);
+    size_t count = 0;
+    for (char *word; (word = strsep(&rest, " ")) != NULL && count < LAUNCH_WORDS_MAX - 2;)
+        if (*word != '\0')
+            words[count++] = word;
+    words[count] = (char *)(uintptr_t)launch->case_path;
+    words[count + 1] = NULL;
+    if (count > 0)
+        (void)execvp(words[0], words);
+    else
+        (void)syscall(SYS_execveat, case_fd, "", alone, environ, AT_EMPTY_PATH);
+}
+
 _Noreturn static void child(const struct launch *launch, int socket_fd, int case_fd,
                             bool become_nobody, pid_t parent)
 {
-    char *const arguments[] = {(char *)(uintptr_t) "strongroom-case", NULL};
     (void)setsid();
     signals_reset();
     if (launch->cpus != NULL)
@@ -105,8 +123,8 @@ _Noreturn static void child(const struct launch *launch, int socket_fd, int case
         good = fcntl(socket_fd, F_SETFD, 0) == 0;
     else if (good)
         good = dup2(socket_fd, CASE_SOCKET_FD) == CASE_SOCKET_FD;
-    if (good) /* by descriptor: nobody may not be able to walk the path */
-        (void)syscall(SYS_execveat, case_fd, "", arguments, environ, AT_EMPTY_PATH);
+    if (good)
+        execute(launch, case_fd);
     _exit(LAUNCH_EXIT);
 }
 
@@ -128,7 +146,8 @@ bool launch(const struct launch *launch, struct launched *launched)
     bool become_nobody = geteuid() == 0 && !launch->drop_nothing &&
                          capng_have_capability(CAPNG_EFFECTIVE, CAP_SETUID) &&
                          capng_have_capability(CAPNG_EFFECTIVE, CAP_SETGID) &&
-                         nobody_reads(launch->subject_path);
+                         nobody_reads(launch->subject_path) &&
+                         (launch->under == NULL || nobody_reads(launch->case_path));
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid == 0)

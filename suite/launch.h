@@ -12,6 +12,7 @@
 
 struct launch {
     const char *case_path;    /* the program strongroom-case */
+    const char *under;        /* a command that runs it, blanks between its words; NULL: none */
     const char *subject_path; /* must be readable by the user it becomes */
     const char *core_folder;  /* it may dump core there; NULL: it may not */
     const cpu_set_t *cpus;    /* it may run on; NULL: where the calling thread may */

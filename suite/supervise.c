@@ -244,6 +244,7 @@ void supervise(const struct host *host, const struct case_order *order, struct c
         (void)core_folder_make(watch.core_folder);
     struct launched launched;
     struct launch what = {.case_path = host->case_path,
+                          .under = host->under,
                           .subject_path = order->variant->path,
                           .core_folder = watch.core_folder[0] != '\0' ? watch.core_folder : NULL,
                           /* Threads that are to meet each other need more than our one. */

@@ -2,7 +2,8 @@
 /*
  * main.c of strongroom-case: loads one subject and executes one program, watched by a supervisor.
  *
- * It is started by the supervisor only, without capabilities, in a session of its own, with a socket
+ * `strongroom-case --locks [SUBJECT.so]` only says whether a lock is real in such a process.
+ * Otherwise it is started by the supervisor only, without capabilities, in a session of its own, with a socket
  * as descriptor 3. Everything that it knows comes over that socket, everything that it sees goes
  * back over it, and it stands still until each message is answered (see protocol.h). libc only.
  */
@@ -387,12 +388,33 @@ static void execute(struct runner *runner)
         dump_core();
 }
 
-int main(void)
+/* Are locks real in this process, with that subject in it? A tool around us may have made them nothing. */
+static int locks_prove(const char *subject_path)
+{
+    static struct model_subject subject;
+    char error[sizeof((struct case_message *)0)->text];
+    const char *wrong = NULL;
+    if (subject_path != NULL && !model_subject_load(&subject, subject_path, error, sizeof error))
+        wrong = error;
+    else if (!ledger_can_lock())
+        wrong = "a page locked by a raw system call does not show in VmLck (is RLIMIT_MEMLOCK 0?)";
+    else if (!ledger_locks_are_real())
+        wrong = "mlock() says 0 and VmLck does not rise: whoever calls it locks nothing";
+    if (wrong != NULL)
+        (void)fprintf(stderr, "strongroom-case: locks are not real here: %s\n", wrong);
+    else
+        (void)puts("locks are real: by a raw system call and by mlock()");
+    return wrong != NULL ? 2 : 0;
+}
+
+int main(int argc, char **argv)
 {
     static struct runner runner;
     static char start_bytes[START_BYTES_MAX];
     char error[sizeof((struct case_message *)0)->text];
 
+    if (argc > 1 && strcmp(argv[1], "--locks") == 0)
+        return locks_prove(argv[2]);
     if (!start_receive(&runner, start_bytes, sizeof start_bytes)) {
         (void)fputs("strongroom-case: started by hand; `strongroom replay` runs one program\n",
                     stderr);
