@@ -55,7 +55,13 @@
 #define ANNOTATE_CLOSED(start, size_bytes) ((void)VALGRIND_MAKE_MEM_NOACCESS(start, size_bytes))
 #define ANNOTATE_FILLED(start, size_bytes) ANNOTATE_OPEN(start, size_bytes)
 #define ANNOTATE_ZEROED(start, size_bytes) ANNOTATE_OPEN(start, size_bytes)
-#define ANNOTATE_HEAP_OPENED(heap) VALGRIND_CREATE_MEMPOOL(heap, 0, 0)
+/* Memcheck ends the program at a second pool of one name: that of a heap which was unmapped without being closed. */
+#define ANNOTATE_HEAP_OPENED(heap)           \
+    do {                                     \
+        if (VALGRIND_MEMPOOL_EXISTS(heap))   \
+            VALGRIND_DESTROY_MEMPOOL(heap);  \
+        VALGRIND_CREATE_MEMPOOL(heap, 0, 0); \
+    } while (0)
 #define ANNOTATE_HEAP_CLOSED(heap) VALGRIND_DESTROY_MEMPOOL(heap)
 #define ANNOTATE_BORN(heap, start, size_bytes) VALGRIND_MEMPOOL_ALLOC(heap, start, size_bytes)
 #define ANNOTATE_FREED(heap, start) VALGRIND_MEMPOOL_FREE(heap, start)
