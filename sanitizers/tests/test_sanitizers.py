@@ -35,8 +35,8 @@ def test_a_sample_is_clean_and_each_known_mistake_is_reported(name, compiler):
     needs(name, compiler)
     done = sanitize(name, "--cc", compiler, "--sample")
     assert done.returncode == 0, done.stdout + done.stderr
-    for promise in tools.NAMED:
-        variants = 3 if name == "asan" else 2  # memfd_secret is ENOSYS under Valgrind
+    for promise in tools.NAMED[:3 if name == "asan" else 2]:
+        variants = 3 if name == "asan" else 1  # a case takes most of a second under Valgrind: the rest is nightly
         assert f"ok   named: {promise}: {variants} variants" in done.stdout
     for flaw in tools.TOOLS[name].flaws:
         assert f"ok   flaw {flaw} is reported" in done.stdout
