@@ -26,8 +26,9 @@ class Tool:
     clean: tuple = ("none",)    # what it must say nothing of
     whole_code: bool = False    # a library that was not compiled for it makes it see what is not there
     oracle: bool = True         # the fuzzer's own looks at memory are no mistakes to it
+    c_args: tuple = ()          # what all of the build is compiled with
     corpus: str = ""            # why there is nothing to run; "": there is
-    left_out: dict = dataclasses.field(default_factory=dict)  # unit test program -> (test, why it cannot be made)
+    left_out: dict = dataclasses.field(default_factory=dict)  # unit test program -> test -> why it cannot be made
 
     @property
     def folder(self):
@@ -73,8 +74,11 @@ class Tool:
         return None if found else (self.runtimes[-1], f"libclang-rt-{version[1] if version else 14}-dev")
 
 
-# Memcheck sees what its program's heap of mappings needs; these cannot be made beside it.
-MAPPINGS = ("no_mapping_left", "uses up all mappings of the process, and the tool's with them")
+# Unit tests that cannot be made beside a tool.
+MAPPINGS = {"no_mapping_left": "uses up all mappings of the process, and the tool's with them"}
+PAGES = {"slabs_that_come_and_go_cost_nothing": "counts the pages of the process, and the tool's with them"}
+RAW_CHILD = "in the child of a raw clone TSan takes the parent's other threads, which are not there, for running"
+VALGRIND = ("-DREF_ALLOC_VALGRIND=1",)
 SLOW = ("no-residue", "no-dump", "scale", "fault-hygiene")
 
 TOOLS = {
@@ -87,20 +91,22 @@ TOOLS = {
              promises=tuple(NAMED), flaws={"lost-malloc": "detected memory leaks"}),
         Tool("msan", "memory", compilers=("clang",), variables=("MSAN_OPTIONS",), runtimes=("libclang_rt.msan",),
              skipped=SLOW, whole_code=True, oracle=False,
+             c_args=("-ftls-model=initial-exec",),  # it knows nothing of the thread-local data of what is loaded later
              corpus="the fuzz target copies a subject's data back between programs, and MSan does not see that",
              flaws={"stale-read": "use-of-uninitialized-value", "uninitialised": "use-of-uninitialized-value",
                     "flow-branch": "use-of-uninitialized-value"},
              clean=("none", "flow"), left_out={"hostile": MAPPINGS}),
         Tool("tsan", "thread", variables=("TSAN_OPTIONS",), runtimes=("libtsan.so", "libclang_rt.tsan"),
-             skipped=SLOW, flaws={"race": "data race"}),
-        Tool("memcheck", compilers=("gcc",), promises=(*NAMED, "locked", "double-free", "bad-free", "overrun-caught"), timeout_s=120, oracle=False,
+             skipped=SLOW, flaws={"race": "data race"},
+             left_out={"fork": {"child_of_a_threaded_program": RAW_CHILD}, "hostile": MAPPINGS | {"children_in_the_midst_of_it": RAW_CHILD}}),
+        Tool("memcheck", compilers=("gcc",), c_args=VALGRIND, promises=(*NAMED, "locked", "double-free", "bad-free", "overrun-caught"), timeout_s=120, oracle=False,
              flaws={"overrun": "InvalidWrite", "stale-read": "InvalidRead", "uninitialised": "UninitCondition",
                     "leak": "Leak_DefinitelyLost", "guard": "InvalidWrite", "flow-branch": "UninitCondition", "flow-address": "UninitValue"},
              clean=("none", "flow"),
              left_out={"hostile": MAPPINGS,
-                       "mutants": ("slabs_that_come_and_go_cost_nothing", "counts the pages of the process, and the tool's with them")}),
-        Tool("helgrind", compilers=("gcc",), promises=tuple(NAMED), timeout_s=120, oracle=False, flaws={"race": "Race"},
+                       "mutants": PAGES}),
+        Tool("helgrind", compilers=("gcc",), c_args=VALGRIND, promises=tuple(NAMED), timeout_s=120, oracle=False, flaws={"race": "Race"},
              left_out={"hostile": MAPPINGS,
-                       "mutants": ("slabs_that_come_and_go_cost_nothing", "counts the pages of the process, and the tool's with them")}),
+                       "mutants": PAGES}),
     )
 }

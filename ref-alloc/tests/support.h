@@ -33,11 +33,13 @@ void __gcov_dump(void);
 #define LEAVE(status) _exit(status)
 #endif
 
-/* REF_ALLOC_TEST_WITHOUT names a test that a tool around this program cannot bear: it counts as skipped. */
+/* For a tool around this program that cannot bear all tests: the one to be left out, or the only one to be made. */
 __attribute__((constructor)) static inline void leave_out(void)
 {
     if (getenv("REF_ALLOC_TEST_WITHOUT") != NULL)
         cmocka_set_skip_filter(getenv("REF_ALLOC_TEST_WITHOUT"));
+    if (getenv("REF_ALLOC_TEST_ONLY") != NULL)
+        cmocka_set_test_filter(getenv("REF_ALLOC_TEST_ONLY"));
 }
 
 #define PAGE ((size_t)sysconf(_SC_PAGESIZE))
