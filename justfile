@@ -175,6 +175,19 @@ bench *ARGS: build
     ninja -C '{{ root }}/build' --quiet bench/bench >&2
     '{{ root }}/bench/run' '{{ root }}/build' "$@"
 
+# Under a tool that watches memory, with locks that are real: sanitize asan|lsan|msan|tsan|memcheck|helgrind [SUBJECT|PATH.so]
+[group('check')]
+[no-cd]
+[no-exit-message]
+sanitize *ARGS: build
+    STRONGROOM_CALLED_FROM="$PWD" exec /usr/bin/python3 '{{ root }}/sanitizers/run' "$@"
+
+# The same under all of them, with gcc and with clang; a table
+[group('nightly')]
+[no-exit-message]
+sanitize-all *ARGS: build
+    exec /usr/bin/python3 '{{ root }}/sanitizers/run' all "$@"
+
 # Branches of the reference allocator that its own tests take, and why the others can't be
 [group('measure')]
 [no-exit-message]

@@ -430,10 +430,20 @@ static lock_function *lock_reached(const char *name)
     return function;
 }
 
-bool ledger_locks_are_real(void)
+static int raw_lock(const void *address, size_t size)
+{
+    return (int)raw_call2(SYS_mlock, address, size);
+}
+
+static int raw_unlock(const void *address, size_t size)
+{
+    return (int)raw_call2(SYS_munlock, address, size);
+}
+
+/* Does VmLck rise by the page that is locked so? */
+static bool lock_shows(lock_function *lock, lock_function *unlock)
 {
     size_t page_bytes = (size_t)getauxval(AT_PAGESZ);
-    lock_function *lock = lock_reached("mlock"), *unlock = lock_reached("munlock");
     long page = raw_map_anonymous(page_bytes);
     if (lock == NULL || unlock == NULL || raw_failed(page))
         return false;
@@ -443,4 +453,14 @@ bool ledger_locks_are_real(void)
     unlock((const void *)page, page_bytes);
     raw_call2(SYS_munmap, page, page_bytes);
     return locked && before >= 0 && during == before + (long)(page_bytes >> 10);
+}
+
+bool ledger_can_lock(void)
+{
+    return lock_shows(raw_lock, raw_unlock);
+}
+
+bool ledger_locks_are_real(void)
+{
+    return lock_shows(lock_reached("mlock"), lock_reached("munlock"));
 }

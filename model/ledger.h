@@ -54,6 +54,8 @@ void ledger_fail(unsigned kind, unsigned nth, int error, bool after, bool on);
 /* Faults strike, and calls count towards them, only while armed; armed to begin with. Disarm around
  * what is not the subject's. */
 void ledger_arm(bool armed);
+/* True if a page that is locked by a raw system call shows in VmLck. Needs one page of RLIMIT_MEMLOCK. */
+bool ledger_can_lock(void);
 /* True if a lock taken through libc's mlock, as a subject would call it, shows in VmLck: locks are
  * real in this process. Needs one page of RLIMIT_MEMLOCK. */
 bool ledger_locks_are_real(void);

@@ -14,13 +14,14 @@ struct span {
     ptrdiff_t step; /* +1 or -1 */
     size_t count;
     volatile size_t done;
+    volatile unsigned char sum; /* of what was read: Valgrind leaves out a load that nobody needs */
 };
 
 MODEL_UNCHECKED static void read_span(void *arg)
 {
     struct span *span = arg;
     for (size_t i = 0; i < span->count; i++) {
-        (void)span->start[(ptrdiff_t)i * span->step];
+        span->sum ^= span->start[(ptrdiff_t)i * span->step];
         span->done = i + 1;
     }
 }

@@ -32,14 +32,24 @@ static struct place place_of(const struct span *span)
     return place_in(span, span->size_bytes);
 }
 
+static void open_surroundings(struct place place)
+{
+    ANNOTATE_OPEN(place.data, (size_t)(place.start - place.data));
+    ANNOTATE_OPEN(place.end, (size_t)(place.limit - place.end));
+}
+
+static void close_surroundings(struct place place)
+{
+    ANNOTATE_CLOSED(place.data, (size_t)(place.start - place.data));
+    ANNOTATE_CLOSED(place.end, (size_t)(place.limit - place.end));
+}
+
 static void surround(const struct ref_alloc_heap *heap, struct place place)
 {
     uint64_t word = canary_word(heap->canary_key, place.data);
     canary_fill(place.data, place.start, word);
     canary_fill(place.end, place.limit, word);
-    ANNOTATE_CLOSED(place.data, (size_t)(place.start - place.data));
-    ANNOTATE_SECRET(place.start, (size_t)(place.end - place.start));
-    ANNOTATE_CLOSED(place.end, (size_t)(place.limit - place.end));
+    close_surroundings(place);
 }
 
 void *guarded_allocate(struct ref_alloc_heap *heap, size_t size_bytes, size_t align_bytes)
@@ -56,6 +66,7 @@ void *guarded_allocate(struct ref_alloc_heap *heap, size_t size_bytes, size_t al
     span->align_log2 = (uint8_t)__builtin_ctzl((unsigned long)align_bytes);
     ANNOTATE_OPEN(span->data, span_bytes(span));
     surround(heap, place_of(span));
+    ANNOTATE_BORN(heap, place_of(span).start, size_bytes);
     atomic_fetch_add_explicit(&heap->forked->guarded_secrets, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&heap->forked->guarded_bytes, size_bytes, memory_order_relaxed);
     span_set_state(span, SPAN_LIVE);
@@ -73,10 +84,14 @@ const char *guarded_check_canary(const struct ref_alloc_heap *heap, const struct
 {
     struct place place = place_of(span);
     uint64_t word = canary_word(heap->canary_key, place.data);
-    ANNOTATE_OPEN(span->data, span_bytes(span));
+    const char *message = NULL;
+    open_surroundings(place);
     if (!canary_intact(place.end, place.limit, word))
-        return REF_ALLOC_FATAL_OVERRUN;
-    return canary_intact(place.data, place.start, word) ? NULL : REF_ALLOC_FATAL_UNDERRUN;
+        message = REF_ALLOC_FATAL_OVERRUN;
+    else if (!canary_intact(place.data, place.start, word))
+        message = REF_ALLOC_FATAL_UNDERRUN;
+    close_surroundings(place);
+    return message;
 }
 
 /* Of two threads that free one secret, one gets it. */
@@ -100,9 +115,11 @@ const char *guarded_free(struct ref_alloc_heap *heap, struct span *span, void *s
     span->soiled = span->access != OS_READ_WRITE && !span_protect(span, OS_READ_WRITE);
     if (!span->soiled) {
         message = guarded_check_canary(heap, span);
+        ANNOTATE_OPEN(span->data, span_bytes(span));
         wipe_bytes(span->data, span_bytes(span));
         ANNOTATE_CLOSED(span->data, span_bytes(span));
     }
+    ANNOTATE_FREED(heap, secret);
     pool_release(&heap->pool, span);
     errno = saved;
     return message;
@@ -122,12 +139,13 @@ bool guarded_resize(struct ref_alloc_heap *heap, struct span *span, size_t new_s
         layout.pages != span->chunk->layout.span_pages)
         return false;
     struct place before = place_of(span), after = place_in(span, new_size_bytes);
-    ANNOTATE_OPEN(span->data, span_bytes(span));
+    open_surroundings(before);
     memmove(after.start, before.start, kept_bytes);
     wipe_bytes(after.data, (size_t)(after.start - after.data));
     wipe_bytes(after.start + kept_bytes, (size_t)(after.limit - (after.start + kept_bytes)));
     span->size_bytes = new_size_bytes;
     surround(heap, after);
+    ANNOTATE_RESIZED(heap, before.start, after.start, old_size_bytes, new_size_bytes);
     atomic_fetch_add_explicit(&heap->forked->guarded_bytes, new_size_bytes - old_size_bytes,
                               memory_order_relaxed);
     *secret = after.start;

@@ -191,6 +191,7 @@ bool ref_alloc_open(const struct ref_alloc_config *config, struct ref_alloc_heap
         return false;
     }
     process_add(heap);
+    ANNOTATE_HEAP_OPENED(heap);
     *heap_out = heap;
     return true;
 }
@@ -209,6 +210,7 @@ bool ref_alloc_close(struct ref_alloc_heap *heap)
     }
     if (!pool_close(&heap->pool))
         return false;
+    ANNOTATE_HEAP_CLOSED(heap);
     if (heap == present)
         atomic_store(&default_heap, NULL);
     close_parts(heap);
@@ -282,7 +284,10 @@ void *ref_alloc_zeroed(struct ref_alloc_heap *heap, size_t count, size_t size_by
         errno = ENOMEM;
         return NULL;
     }
-    return ref_alloc_allocate(heap, product_bytes);
+    void *secret = ref_alloc_allocate(heap, product_bytes);
+    if (secret != NULL)
+        ANNOTATE_ZEROED(secret, product_bytes);
+    return secret;
 }
 
 void *ref_alloc_aligned(struct ref_alloc_heap *heap, size_t align_bytes, size_t size_bytes)

@@ -169,6 +169,7 @@ static const char *reject_written(struct ref_alloc_heap *heap, struct taken take
     lock_take(&heap->packed.shards[span->slab.shard].lock);
     wipe_bytes(start, slot_bytes);
     slot_surround(heap, start, span->slab.slots[taken.index].size_bytes, slot_bytes);
+    ANNOTATE_BORN(heap, start, span->slab.slots[taken.index].size_bytes);
     return_slot(heap, span, taken.index);
     return REF_ALLOC_FATAL_WRITE_AFTER_FREE;
 }
@@ -191,6 +192,7 @@ void *packed_allocate(struct ref_alloc_heap *heap, const struct packed_request *
         return NULL;
     }
     slot_surround(heap, start, request->size_bytes, slot_bytes);
+    ANNOTATE_BORN(heap, start, request->size_bytes);
     return start;
 }
 
@@ -245,6 +247,7 @@ static const char *return_slot(struct ref_alloc_heap *heap, struct span *span, u
     ANNOTATE_OPEN(start, layout->slot_bytes);
     wipe_bytes(start, layout->slot_bytes);
     ANNOTATE_CLOSED(start, layout->slot_bytes);
+    ANNOTATE_FREED(heap, start);
     shard->live_secrets--;
     shard->live_bytes -= slot->size_bytes;
     slot->live = 0;
@@ -288,9 +291,10 @@ static bool resize_in_slot(struct ref_alloc_heap *heap, struct span *span, uint3
     if (new_size_bytes > slot_bytes || slot_bytes - new_size_bytes < heap->packed.canary_bytes)
         return false;
     size_t kept_bytes = old_size_bytes < new_size_bytes ? old_size_bytes : new_size_bytes;
-    ANNOTATE_OPEN(start, slot_bytes);
+    ANNOTATE_OPEN(start + old_size_bytes, slot_bytes - old_size_bytes);
     wipe_bytes(start + kept_bytes, slot_bytes - kept_bytes);
     slot_surround(heap, start, new_size_bytes, slot_bytes);
+    ANNOTATE_RESIZED(heap, start, start, old_size_bytes, new_size_bytes);
     heap->packed.shards[span->slab.shard].live_bytes += new_size_bytes - old_size_bytes;
     slot->size_bytes = (uint16_t)new_size_bytes;
     return true;

@@ -72,11 +72,13 @@ static inline bool slot_canary_intact(const struct ref_alloc_heap *heap, const s
 {
     size_t slot_bytes = slab_layout(heap, span)->slot_bytes;
     unsigned char *start = span->data + index * slot_bytes;
+    unsigned char *end = start + span->slab.slots[index].size_bytes, *limit = start + slot_bytes;
     if (heap->packed.canary_bytes == 0)
         return true;
-    ANNOTATE_OPEN(start, slot_bytes);
-    return canary_intact(start + span->slab.slots[index].size_bytes, start + slot_bytes,
-                         canary_word(heap->canary_key, start));
+    ANNOTATE_OPEN(end, (size_t)(limit - end));
+    bool intact = canary_intact(end, limit, canary_word(heap->canary_key, start));
+    ANNOTATE_CLOSED(end, (size_t)(limit - end));
+    return intact;
 }
 
 static inline void slot_surround(const struct ref_alloc_heap *heap, unsigned char *start,
@@ -84,7 +86,6 @@ static inline void slot_surround(const struct ref_alloc_heap *heap, unsigned cha
 {
     if (heap->packed.canary_bytes != 0)
         canary_fill(start + size_bytes, start + slot_bytes, canary_word(heap->canary_key, start));
-    ANNOTATE_SECRET(start, size_bytes);
     ANNOTATE_CLOSED(start + size_bytes, slot_bytes - size_bytes);
 }
 

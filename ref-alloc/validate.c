@@ -66,9 +66,7 @@ static bool validate_slot(const struct ref_alloc_heap *heap, const struct span *
         return validate_free_slot(start, slot_bytes);
     census->packed_secrets[slab->shard]++;
     census->packed_bytes[slab->shard] += slot->size_bytes;
-    bool intact = slot_canary_intact(heap, span, index);
-    ANNOTATE_CLOSED(start + slot->size_bytes, slot_bytes - slot->size_bytes);
-    return intact;
+    return slot_canary_intact(heap, span, index);
 }
 
 static bool is_queued(const struct span_queue *queue, const struct span *span)

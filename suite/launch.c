@@ -22,6 +22,7 @@
 
 #define NOBODY 65534u
 #define LAUNCH_EXIT 96 /* the child's exit status when it cannot get as far as exec */
+#define LAUNCH_WORDS_MAX 64u
 #define MEMLOCK_DEFAULT_BYTES ((rlim_t)8 << 20)
 
 /* Does test say yes of this file to user nobody? fsuid is a thread's own (setfsuid(2)), and changing it
@@ -123,11 +124,28 @@ static void tell_failure(const struct launch *launch, bool confined, int socket_
     (void)send(socket_fd, &message, sizeof message, MSG_NOSIGNAL);
 }
 
+/* By descriptor: nobody may not be able to walk the path. A program and a command that runs it need a name. */
+static void execute(const struct launch *launch, int case_fd)
+{
+    char *const alone[] = {(char *)(uintptr_t) "strongroom-case", NULL};
+    char *words[LAUNCH_WORDS_MAX], *rest = launch->under == NULL ? NULL : strdup(launch->under);
+    size_t count = 0;
+    for (char *word; (word = strsep(&rest, " ")) != NULL && count < LAUNCH_WORDS_MAX - 2;)
+        if (*word != '\0')
+            words[count++] = word;
+    words[count] = (char *)(uintptr_t)launch->case_path;
+    words[count + 1] = NULL;
+    if (count > 0)
+        (void)execvp(words[0], words);
+    else if (launch->is_program) /* execvp would give a text to the shell */
+        (void)execv(words[0], words);
+    else
+        (void)syscall(SYS_execveat, case_fd, "", alone, environ, AT_EMPTY_PATH);
+}
+
 _Noreturn static void child(const struct launch *launch, int socket_fd, int case_fd,
                             bool become_nobody, pid_t parent)
 {
-    char *const arguments[] = {(char *)(uintptr_t) "strongroom-case", NULL};
-    char *const itself[] = {(char *)(uintptr_t)launch->case_path, NULL};
     (void)setsid();
     signals_reset();
     if (launch->cpus != NULL)
@@ -141,10 +159,8 @@ _Noreturn static void child(const struct launch *launch, int socket_fd, int case
         good = fcntl(socket_fd, F_SETFD, 0) == 0;
     else if (good)
         good = dup2(socket_fd, CASE_SOCKET_FD) == CASE_SOCKET_FD;
-    if (good && launch->is_program)
-        (void)execv(launch->case_path, itself);
-    else if (good) /* by descriptor: nobody may not be able to walk the path */
-        (void)syscall(SYS_execveat, case_fd, "", arguments, environ, AT_EMPTY_PATH);
+    if (good)
+        execute(launch, case_fd);
     tell_failure(launch, good, socket_fd);
     _exit(LAUNCH_EXIT);
 }
@@ -168,7 +184,8 @@ bool launch(const struct launch *launch, struct launched *launched)
                          capng_have_capability(CAPNG_EFFECTIVE, CAP_SETUID) &&
                          capng_have_capability(CAPNG_EFFECTIVE, CAP_SETGID) &&
                          nobody_reads(launch->subject_path) &&
-                         (!launch->is_program || nobody_executes(launch->subject_path));
+                         (!launch->is_program || nobody_executes(launch->subject_path)) &&
+                         (launch->under == NULL || nobody_reads(launch->case_path));
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid == 0)

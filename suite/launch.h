@@ -14,6 +14,7 @@
 struct launch {
     const char *case_path;    /* the program strongroom-case, or the subject itself */
     bool is_program;          /* it is the subject: executed by its path, which may be a script's */
+    const char *under;        /* a command that runs it, blanks between its words; NULL: none */
     const char *subject_path; /* must be readable by the user it becomes */
     bool may_dump;            /* core; it goes to a folder of ours for that: see protocol.h */
     const cpu_set_t *cpus;    /* it may run on; NULL: where the calling thread may */

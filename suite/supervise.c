@@ -265,6 +265,7 @@ void supervise(const struct host *host, const struct case_order *order, struct c
     bool is_program = order->variant->is_program;
     struct launch what = {.case_path = is_program ? order->variant->path : host->case_path,
                           .is_program = is_program,
+                          .under = host->under,
                           .subject_path = order->variant->path,
                           .may_dump = watch.core_folder[0] != '\0',
                           /* Threads that are to meet each other need more than our one. */

@@ -205,10 +205,12 @@ static void the_guard_before_all_is_no_secret(void **state)
 
 static UNSANITIZED bool differ(const unsigned char *one, const unsigned char *two)
 {
+    bool differ = false;
+    TOOL_LOOKS_AWAY;
     for (size_t i = 0; i < 8; i++)
-        if (one[i] != two[i])
-            return true;
-    return false;
+        differ = differ || one[i] != two[i];
+    TOOL_LOOKS;
+    return differ;
 }
 
 static void canaries_differ(void **state)

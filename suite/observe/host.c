@@ -64,6 +64,7 @@ bool host_open(struct host *host, char *error, size_t error_bytes)
 {
     *host = (struct host){.root = geteuid() == 0,
                           .page_bytes = (size_t)sysconf(_SC_PAGESIZE),
+                          .under = getenv("STRONGROOM_UNDER"),
                           .ipc_lock = capng_have_capability(CAPNG_EFFECTIVE, CAP_IPC_LOCK) != 0};
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     if (sched_getaffinity(0, sizeof host->cpus, &host->cpus) != 0)

@@ -6,6 +6,8 @@
  *   STRONGROOM_DENY   the observer cannot be installed: `not observable here`
  *   STRONGROOM_BLIND  the observer sees nothing wrong, ever: its control must notice: `error`;
  *                     `model` alone: what the shadow model finds wrong is not heard
+ * And one for tools that run a program, as Valgrind does:
+ *   STRONGROOM_UNDER  a command, blanks between its words, that each case is run under
  */
 #ifndef SUITE_OBSERVE_HOST_H
 #define SUITE_OBSERVE_HOST_H
@@ -23,8 +25,9 @@
 struct host {
     char directory[PATH_MAX]; /* where the program and all that belongs to it lie */
     char case_path[PATH_MAX];
-    bool root;     /* effective uid 0: the case can be given another user, and CAP_IPC_LOCK */
-    bool ipc_lock; /* CAP_IPC_LOCK is there to be kept */
+    const char *under; /* what the case is run under; NULL: nothing */
+    bool root;         /* effective uid 0: the case can be given another user, and CAP_IPC_LOCK */
+    bool ipc_lock;     /* CAP_IPC_LOCK is there to be kept */
     size_t page_bytes;
     cpu_set_t cpus; /* that we may run on; empty: unknown */
     struct notify_filter filters[NOTIFY_WATCHES];

@@ -44,13 +44,33 @@ static inline void elsewhere_fail(const char *file, int line, const char *what)
 #define assert_memory_not_equal(a, b, size) ELSEWHERE_CHECK(memcmp(a, b, size) != 0, #a " != " #b)
 #define skip() longjmp(elsewhere_exit, ELSEWHERE_SKIPPED)
 
+static const char *elsewhere_left_out = "", *elsewhere_only;
+
+static inline void cmocka_set_skip_filter(const char *name)
+{
+    elsewhere_left_out = name;
+}
+
+static inline void cmocka_set_test_filter(const char *name)
+{
+    elsewhere_only = name;
+}
+
+static inline int elsewhere_leaves_out(const char *name)
+{
+    return strcmp(name, elsewhere_left_out) == 0 ||
+           (elsewhere_only != NULL && strcmp(name, elsewhere_only) != 0);
+}
+
 static inline int elsewhere_run(const struct CMUnitTest *tests, size_t count)
 {
     static const char *const endings[] = {"ok", "FAILED", "skipped"};
     static volatile int failed;
     for (volatile size_t i = 0; i < count; i++) {
         volatile int ending = setjmp(elsewhere_exit);
-        if (ending == 0)
+        if (ending == 0 && elsewhere_leaves_out(tests[i].name))
+            ending = ELSEWHERE_SKIPPED;
+        else if (ending == 0)
             tests[i].function(NULL);
         failed += ending == ELSEWHERE_FAILED;
         printf("%-8s %s\n", endings[ending], tests[i].name);
