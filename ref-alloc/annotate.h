@@ -2,7 +2,7 @@
  * annotate.h - the one header that knows the tools. Each macro is nothing where its tool is absent.
  *
  *   AddressSanitizer, MemorySanitizer   found by the compiler's own macros
- *   Valgrind                            compile with -DREF_ALLOC_VALGRIND=1, needs <valgrind/memcheck.h>
+ *   Valgrind                            compile with -DREF_ALLOC_VALGRIND=1, needs Valgrind's headers
  *
  *   of bytes
  *   ANNOTATE_OPEN      ref-alloc itself is going to read or write these bytes. None of them is a living secret's,
@@ -50,9 +50,14 @@
          ? __msan_allocated_memory((after) + (old_bytes), (new_bytes) - (old_bytes)) \
          : (void)0)
 #elif defined(REF_ALLOC_VALGRIND)
+#include <valgrind/helgrind.h>
 #include <valgrind/memcheck.h>
 #define ANNOTATE_OPEN(start, size_bytes) ((void)VALGRIND_MAKE_MEM_DEFINED(start, size_bytes))
-#define ANNOTATE_CLOSED(start, size_bytes) ((void)VALGRIND_MAKE_MEM_NOACCESS(start, size_bytes))
+#define ANNOTATE_CLOSED(start, size_bytes)                   \
+    do {                                                     \
+        (void)VALGRIND_MAKE_MEM_NOACCESS(start, size_bytes); \
+        VALGRIND_HG_DISABLE_CHECKING(start, size_bytes);     \
+    } while (0)
 #define ANNOTATE_FILLED(start, size_bytes) ANNOTATE_OPEN(start, size_bytes)
 #define ANNOTATE_ZEROED(start, size_bytes) ANNOTATE_OPEN(start, size_bytes)
 /* Memcheck ends the program at a second pool of one name: that of a heap which was unmapped without being closed. */
@@ -63,7 +68,13 @@
         VALGRIND_CREATE_MEMPOOL(heap, 0, 0); \
     } while (0)
 #define ANNOTATE_HEAP_CLOSED(heap) VALGRIND_DESTROY_MEMPOOL(heap)
-#define ANNOTATE_BORN(heap, start, size_bytes) VALGRIND_MEMPOOL_ALLOC(heap, start, size_bytes)
+/* Helgrind looks away from what was mapped inaccessible until it is told to look: at living secrets only, for it
+ * does not know our locks, which order the rest. */
+#define ANNOTATE_BORN(heap, start, size_bytes)           \
+    do {                                                 \
+        VALGRIND_MEMPOOL_ALLOC(heap, start, size_bytes); \
+        VALGRIND_HG_ENABLE_CHECKING(start, size_bytes);  \
+    } while (0)
 #define ANNOTATE_FREED(heap, start) VALGRIND_MEMPOOL_FREE(heap, start)
 #define ANNOTATE_RESIZED(heap, before, after, old_bytes, new_bytes)                              \
     do {                                                                                         \

@@ -84,7 +84,7 @@ def load_run():
 
 @pytest.fixture
 def session():
-    asked = type("Asked", (), {"build": BUILD, "case": None, "defects": "none", "sample": False})
+    asked = type("Asked", (), {"build": BUILD, "case": None, "defects": "none", "sample": False, "promises": ()})
     return load_run().Session(tools.TOOLS["memcheck"], "gcc", asked)
 
 
