@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 SOURCE = pathlib.Path(os.environ["STRONGROOM_SOURCE"])
-PLAIN = "basename cat chmod cp cut dirname env grep head id mkdir mktemp mv ls readlink rm seq sed sh tail touch".split()
+PLAIN = "basename cat chmod cp cut dirname env grep head id mkdir mktemp mv ls readlink rm seq sed sh sort tail touch".split()
 BUILD = "gcc g++ meson ninja-build pkg-config patch"
 COMMANDS = "gcc g++ meson ninja pkg-config patch".split()
 JUST = """#!/bin/sh
@@ -63,6 +63,15 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path):
     return Machine(tmp_path)
+
+
+def test_packages_of_a_recipe_are_said_and_nothing_is_touched(machine):
+    """For images: whether they are there or not."""
+    done = machine.dev("--packages", "lint")
+    packages = done.stdout.split()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert packages == sorted(set(packages)) and {"gcc", "shellcheck", "yamllint"} <= set(packages) and "afl++" not in packages
+    assert not machine.log.exists() and [path.name for path in machine.tree.iterdir()] == ["dev"]
 
 
 def test_nothing_missing_is_silent_and_verbatim(machine):

@@ -14,8 +14,7 @@ BUILD = pathlib.Path(os.environ["STRONGROOM_BUILD"])
 SOURCE = pathlib.Path(os.environ["STRONGROOM_SOURCE"])
 HOSTS = ("a", "b", "c")
 TOOLS = ("ip", "rsync", "afl-fuzz", "afl-clang-fast")
-WAIT_S = 400
-SEEDS = 12
+WAIT_S = 500  # seconds on a machine with nothing else to do
 
 
 def ip(*words):
@@ -80,11 +79,15 @@ class Host:
         self.processes.append(subprocess.Popen(command, env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True))
 
     def seeds(self):
-        """A few of the committed programs, others on each host: what one starts from is new to the rest."""
+        """The committed inputs without every third one, another third on each host: that is new to it when it comes."""
         folder = self.config.parent / f"{self.name}.seeds"
         folder.mkdir(exist_ok=True)
-        texts = sorted((SOURCE / "corpus/allocator/seeds").glob("*.txt"))[HOSTS.index(self.name) :: len(HOSTS)][:SEEDS]
+        texts = (SOURCE / "corpus/allocator").rglob("*.txt")
         subprocess.run([BUILD / "fuzz/strongroom-fuzz", "--assemble", folder, *texts], check=True)
+        for path in (SOURCE / "corpus/allocator/minimised").glob("[!.]*"):
+            shutil.copy(path, folder)
+        for path in sorted(folder.iterdir())[HOSTS.index(self.name) :: len(HOSTS)]:
+            path.unlink()
         return folder
 
     def run(self):
