@@ -32,7 +32,7 @@ from recipes import ASAN_OPTIONS, FUZZ, INPUT_BYTES_MAX, PROGRAM, die
 FOLDER = FUZZ / "campaign"
 MARK = "STRONGROOM_CAMPAIGN"  # in the environment of whatever a campaign starts: its folder
 SCHEDULES = ("explore", "coe", "rare", "exploit", "lin", "quad", "seek")  # of the secondaries; the main one has `fast`
-ROUND_SECONDS, ROUND_SECONDS_MIN, ROUNDS_MIN = 600, 15, 3
+ROUND_SECONDS, ROUND_SECONDS_MIN, ROUNDS_MIN = 600, 60, 3
 SAMPLE_SECONDS = 2
 PR_SET_PDEATHSIG = 1
 NO_PROMISES = ("crash", "sanitizer", "not again")  # what is no promise's, among the violations
@@ -361,7 +361,7 @@ def print_summary(show, entry):
 def run_round(variant, work, seconds, cores, state, violations, show, total):
     round_ = Round(variant, work, seconds, cores, violations)
     executions = state.values["executions"].setdefault(variant.name, {"afl": 0, "libfuzzer": 0})
-    before = dict(executions, used=state.used(variant.name))
+    before = dict(executions)
     # AFL++ counts on from the round before, where there was one.
     afl_at_start = round_.afl_numbers()[0]
     started = last = time.monotonic()
@@ -385,11 +385,20 @@ def run_round(variant, work, seconds, cores, state, violations, show, total):
     finally:
         round_.stop()
         end_leftovers(FOLDER)  # AFL++ may leave the server of -c behind, which holds its folder
+        # AFL++ writes its numbers once a minute, and when it ends.
+        executions.update(afl=before["afl"] + max(0, round_.afl_numbers()[0] - afl_at_start))
+        state.save()
     violations.judge([*work.glob("artifacts/crash-*"), *work.glob("afl/*/crashes/id:*")])
     for text in round_.failures():
         show.line(text)
     if all(process.returncode not in (0, INTERRUPTED, -signal.SIGTERM) for process in round_.processes.values()):
         die(f"no engine ran: see {work / 'logs'}")
+
+
+def round_seconds(total, left):
+    """How long the next round is: engines need a while to start, so none is short, and none is left over."""
+    seconds = max(ROUND_SECONDS_MIN, min(ROUND_SECONDS, total / ROUNDS_MIN))
+    return max(1, round(left if left - seconds < ROUND_SECONDS_MIN else seconds))
 
 
 def run_variant(variant, total, cores, state, show):
@@ -398,9 +407,7 @@ def run_variant(variant, total, cores, state, show):
     violations = Violations(variant, work)
     while state.used(variant.name) < total:
         prepare(variant, work, violations)
-        left = total - state.used(variant.name)
-        seconds = max(ROUND_SECONDS_MIN, min(ROUND_SECONDS, int(total / ROUNDS_MIN)))
-        seconds = max(1, round(min(seconds, left)))
+        seconds = round_seconds(total, total - state.used(variant.name))
         run_round(variant, work, seconds, cores, state, violations, show, total)
     prepare(variant, work, violations)
     entry = summary_of(variant, work, state, violations)

@@ -104,6 +104,8 @@ void oracle_after_close(struct oracle *o, const struct model_event *event)
             continue;
         if (o->claims->made[CLAIM_ZERO_ON_CLOSE] && !o->damaged)
             oracle_check_dead(o, p, "zero-on-close", ORACLE_CLOSED_PLACE);
+        if (oracle_may_stay(o, p))
+            p->fill = 0; /* as after free */
         o->freed[i] = *p;
         *p = (struct place){0};
     }

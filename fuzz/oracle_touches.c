@@ -97,8 +97,8 @@ void oracle_after_smash(struct oracle *o, const struct model_operation *op,
 /* A free has returned: did it have to notice an overwriting? */
 void oracle_check_smash(struct oracle *o, const struct model_operation *op)
 {
-    if (o->smashed != 1 + (uint32_t)op->slot)
-        return;
+    if (o->smashed != 1 + (uint32_t)op->slot || oracle_may_stay(o, &o->live[op->slot]))
+        return; /* what may not be wiped yet may not be looked at yet, either */
     oracle_made(o, ORACLE_SMASH);
     if (o->smash_beyond_bytes > 0)
         oracle_broken(o, o->smash_before ? "underrun-caught" : "overrun-caught",

@@ -41,6 +41,17 @@ def test_seconds_are_kept_for_the_same_words_only_and_until_they_are_over(tmp_pa
     assert campaign.State(path, [2, "x"]).used("one") == 0
 
 
+def test_rounds_add_up_to_the_hours_and_none_is_short():
+    for total in (5, 72, 130, 200, 3600, 100000):
+        left, rounds = total, []
+        while left > 0:
+            rounds.append(campaign.round_seconds(total, left))
+            left -= rounds[-1]
+        assert sum(rounds) == total
+        assert min(rounds) >= min(total, 60)
+        assert max(rounds) < 600 + 60 + 1
+
+
 def test_what_engines_had_when_they_were_killed_is_taken_in(tmp_path, variant):
     job = tmp_path / "tmp" / "libFuzzerTemp.x.dir" / "C3"
     queue = tmp_path / "afl" / "afl-0" / "queue"
