@@ -32,9 +32,13 @@ static unsigned char *secrets[4];
 static const size_t sizes[4] = {32, 700, 5000, 200000};
 static bool absent;
 
+#define LONG_FREED 12 /* more than rest in quarantine */
+
 static void open_with(struct ref_alloc_config config)
 {
     heap = open_heap(config);
+    for (size_t i = 0; i < LONG_FREED; i++) /* so many that the first are there no more */
+        ref_alloc_free(heap, ref_alloc_allocate(heap, sizes[3]));
     for (size_t i = 0; i < 4; i++) {
         secrets[i] = ref_alloc_allocate(heap, sizes[i]);
         assert_non_null(secrets[i]);
