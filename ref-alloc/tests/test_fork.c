@@ -37,13 +37,13 @@ static bool absent;
 static void open_with(struct ref_alloc_config config)
 {
     heap = open_heap(config);
-    for (size_t i = 0; i < LONG_FREED; i++) /* so many that the first are there no more */
-        ref_alloc_free(heap, ref_alloc_allocate(heap, sizes[3]));
     for (size_t i = 0; i < 4; i++) {
         secrets[i] = ref_alloc_allocate(heap, sizes[i]);
         assert_non_null(secrets[i]);
         memset(secrets[i], 0x33, sizes[i]);
     }
+    for (size_t i = 0; i < LONG_FREED; i++) /* so many that the oldest is there no more */
+        ref_alloc_free(heap, ref_alloc_allocate(heap, sizes[3]));
 }
 
 static void check_and_close(void)
