@@ -313,8 +313,8 @@ static void hello_of_program(struct watch *watch)
     /* The ledger stands in for the filter in strongroom-case only. */
     if (watch->listener_fd < 0)
         run->observers &= ~(unsigned)OBSERVE_RELEASES;
-    run->unloaded_locked_bytes =
-        0; /* exec takes all locks: what there is now is the program's own */
+    /* exec takes all locks: what there is now is the program's own. */
+    run->unloaded_locked_bytes = 0;
     int64_t pid = target_pid(&watch->target);
     if (pid < 0 || pid == watch->target.pid)
         return;

@@ -68,7 +68,8 @@ const struct promise promise_sizes = {
                  "much, or a clean failure (NULL and errno).",
     .observed =
         "0, the whole sweep, and sizes up to SIZE_MAX around which header, guard or rounding "
-        "wrap; the largest also with an alignment, and by resize, where that is offered. First and last byte are written to; pointers must not overlap; usable must "
+        "wrap; the largest also with an alignment, and by resize, where that is offered. First and "
+        "last byte are written to; pointers must not overlap; usable must "
         "not be less than what was asked for; a NULL needs an errno; after a failure a small "
         "allocation must still work.",
     .in_practice =

@@ -149,7 +149,9 @@ const struct promise promise_threads = {
         "All that is promised of one secret holds while several threads allocate and free.",
     .observed =
         "Two to four threads allocate, fill, look at, check and free secrets of one size, their own "
-        "and each other's, every fourth by a resize and every fourth with an alignment where that is offered, at the same time, in two storms of up to 1,024 rounds. Each secret must be locked (by "
+        "and each other's, every fourth by a resize and every fourth with an alignment where that "
+        "is offered, at the same time, in two storms of up to 1,024 rounds. Each secret must be "
+        "locked (by "
         "MADV_PAGEOUT) from alloc to free and hold its bytes till then; nothing of them may be "
         "given back unwiped, or be found anywhere in the process when all threads are done; what "
         "was alive before and what comes after must be whole and locked; and after close "
