@@ -16,7 +16,13 @@ static struct fill *fills_add(struct watch *watch)
     return &watch->fills[watch->fills_count++];
 }
 
-const struct fill *fills_at(const struct watch *watch, uint32_t position)
+static bool covers(const struct watch *watch, size_t i, uint64_t offset)
+{
+    return i < watch->fills_count && offset >= watch->fills[i].offset &&
+           offset - watch->fills[i].offset < watch->fills[i].length;
+}
+
+const struct fill *fills_at(const struct watch *watch, uint32_t position, size_t *hint)
 {
     uint64_t offset =
         watch->pool_start + (position + CASE_POOL_BYTES - watch->pool_start) % CASE_POOL_BYTES;
@@ -24,6 +30,10 @@ const struct fill *fills_at(const struct watch *watch, uint32_t position)
         return NULL;
     /* Where the pool was used more than once around, the last use counts. */
     offset += (watch->pool_next - 1 - offset) / CASE_POOL_BYTES * CASE_POOL_BYTES;
+    if (!covers(watch, *hint, offset) && covers(watch, *hint + 1, offset))
+        ++*hint;
+    if (covers(watch, *hint, offset))
+        return &watch->fills[*hint];
     size_t low = 0, high = watch->fills_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -32,6 +42,7 @@ const struct fill *fills_at(const struct watch *watch, uint32_t position)
         else
             high = middle;
     }
+    *hint = low;
     return low < watch->fills_count ? &watch->fills[low] : NULL;
 }
 

@@ -13,8 +13,9 @@ void fills_planted(struct watch *watch, const struct case_message *message);
 void fills_planted_many(struct watch *watch, uint64_t size_bytes, uint64_t pool_next,
                         enum fill_state state);
 
-/* The secret that a position in the pool belongs to; NULL: to none of this case's. */
-const struct fill *fills_at(const struct watch *watch, uint32_t position);
+/* The secret that a position in the pool belongs to; NULL: to none of this case's. *hint is where the one
+ * before was found, 0 at first: a search meets positions in order, and there may be 100,000 secrets. */
+const struct fill *fills_at(const struct watch *watch, uint32_t position, size_t *hint);
 /* The fill of that number; fills that failed left no entry, so it may stand further down. */
 const struct fill *fills_numbered(const struct watch *watch, uint32_t number);
 /* What is alive, or being freed, in the slot; NULL: nothing. */

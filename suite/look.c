@@ -9,37 +9,41 @@
 #include "suite/observe/core.h"
 
 #define WINDOWS_ENOUGH 4096u /* a leak is a leak */
+#define WINDOWS_OF_MANY 64u  /* the same, in one of 100,000 places */
 
 struct looking {
     const struct watch *watch;
     struct seen_bytes *bytes;
+    size_t hint; /* of fills_at */
+    uint64_t dead_enough, live_enough;
     bool
         storm; /* what nobody told of yet is planted by its threads: no memory that goes may hold it */
 };
 
-static bool dead_found(struct seen_bytes *bytes, uint64_t address, uint64_t offset)
+static bool dead_found(const struct looking *looking, uint64_t address, uint64_t offset)
 {
+    struct seen_bytes *bytes = looking->bytes;
     if (bytes->dead_windows++ == 0) {
         bytes->dead_address = address;
         bytes->dead_offset = offset;
     }
-    return bytes->dead_windows < WINDOWS_ENOUGH;
+    return bytes->dead_windows < looking->dead_enough;
 }
 
 static bool window_found(void *arg, uint64_t address, uint32_t position)
 {
-    const struct looking *looking = arg;
-    const struct fill *fill = fills_at(looking->watch, position);
+    struct looking *looking = arg;
+    const struct fill *fill = fills_at(looking->watch, position, &looking->hint);
     if (fill == NULL)
-        return !looking->storm || dead_found(looking->bytes, address, 0);
+        return !looking->storm || dead_found(looking, address, 0);
     uint64_t offset =
         (position + CASE_POOL_BYTES - fill->offset % CASE_POOL_BYTES) % CASE_POOL_BYTES;
     if (fill->state != FILL_DYING && fill->state != FILL_DEAD && offset < fill->kept)
-        return ++looking->bytes->live_windows < WINDOWS_ENOUGH * 64;
+        return ++looking->bytes->live_windows < looking->live_enough;
     /* A run that goes on into the next secret is some bytes of that one, and by chance one before. */
     if (offset + SECRETS_WINDOW_BYTES > fill->length)
         return true;
-    return dead_found(looking->bytes, address, offset);
+    return dead_found(looking, address, offset);
 }
 
 static struct seen_bytes search(const struct watch *watch, const char *where,
@@ -48,8 +52,11 @@ static struct seen_bytes search(const struct watch *watch, const char *where,
 {
     struct seen_bytes bytes = {.slot = MODEL_SLOTS, .address = address, .size_bytes = size_bytes};
     (void)snprintf(bytes.where, sizeof bytes.where, "%s", where);
+    bool of_many = watch->in_subject && watch->operation.code == MODEL_CROWD_FREE;
     struct looking looking = {.watch = watch,
                               .bytes = &bytes,
+                              .dead_enough = of_many ? WINDOWS_OF_MANY : WINDOWS_ENOUGH,
+                              .live_enough = of_many ? WINDOWS_OF_MANY : WINDOWS_ENOUGH * 64,
                               .storm = watch->in_subject && watch->operation.code == MODEL_STORM};
     struct sight sight = target_search(memory, written_only, &watch->host->secrets, address,
                                        size_bytes, window_found, &looking);
@@ -102,8 +109,7 @@ void look_at_place(const struct watch *watch, const struct target_memory *memory
         size_t got = target_read(memory, at, chunk, want);
         if (got == 0)
             break;
-        for (size_t i = 0; i < got; i++)
-            bytes->place_nonzero += chunk[i] != 0;
+        bytes->place_nonzero += target_nonzero(chunk, got);
         bytes->place_bytes += got;
         at += got;
     }
@@ -120,7 +126,8 @@ void look_blindly(struct seen_bytes *bytes)
 void look_record_place(struct watch *watch, const char *where, unsigned slot_number)
 {
     const struct watched_slot *slot = &watch->slots[slot_number];
-    if (slot->address == 0 || watch->target.memory.mem_fd < 0)
+    if (slot->address == 0 || watch->target.memory.mem_fd < 0 ||
+        !watch_wants(watch, OBSERVE_MEMORY))
         return;
     struct seen_bytes bytes =
         look_at(watch, where, &watch->target.memory, slot->address, look_place_bytes(slot));
@@ -132,7 +139,7 @@ void look_record_place(struct watch *watch, const char *where, unsigned slot_num
 
 static void record_left(struct watch *watch, unsigned slot_number, uint64_t start, uint64_t end)
 {
-    if (start >= end || watch->target.memory.mem_fd < 0)
+    if (start >= end || watch->target.memory.mem_fd < 0 || !watch_wants(watch, OBSERVE_MEMORY))
         return;
     struct seen_bytes bytes = look_at(watch, "resize", &watch->target.memory, start, end - start);
     look_at_place(watch, &watch->target.memory, slot_number, &bytes);
@@ -223,8 +230,8 @@ void look_record_process(struct watch *watch)
 
 static bool filed_found(void *arg, uint64_t offset, uint32_t position)
 {
-    const struct looking *looking = arg;
-    if (fills_at(looking->watch, position) == NULL)
+    struct looking *looking = arg;
+    if (fills_at(looking->watch, position, &looking->hint) == NULL)
         return true;
     if (looking->bytes->live_windows++ == 0)
         looking->bytes->address = offset;

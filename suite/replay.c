@@ -172,7 +172,7 @@ int replay(const char *program_path, const char *subject, const struct run_setti
         struct case_order order = {.variant = &candidates.list[0].variant,
                                    .program = &program,
                                    .label = "replay",
-                                   .observers = OBSERVE_RELEASES,
+                                   .observers = OBSERVE_RELEASES | OBSERVE_MEMORY | OBSERVE_LOCKS,
                                    .timeout_ms = timeout_ms,
                                    .verbose = true};
         struct case_run run;

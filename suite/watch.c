@@ -23,6 +23,11 @@ bool watch_blind(const struct watch *watch, unsigned observer)
     return (watch->host->blind & observer) != 0;
 }
 
+bool watch_wants(const struct watch *watch, unsigned observers)
+{
+    return (watch->wanted & observers) != 0;
+}
+
 struct seen *watch_seen_add(struct watch *watch, enum seen_kind kind)
 {
     struct case_run *run = watch->run;
@@ -582,9 +587,9 @@ static void ended_well(struct watch *watch, const struct model_event *event)
         break;
     case MODEL_LOOK:
         record_locks(watch, event);
-        if ((watch->wanted & OBSERVE_SECRETMEM) != 0)
+        if (watch_wants(watch, OBSERVE_SECRETMEM))
             record_outside(watch, watch->operation.slot);
-        if ((watch->wanted & OBSERVE_SWAP) != 0 && watch->host->swap != NULL)
+        if (watch_wants(watch, OBSERVE_SWAP) && watch->host->swap != NULL)
             look_record_swap(watch);
         break;
     case MODEL_PEEK:
@@ -646,7 +651,7 @@ static void end(struct watch *watch, const struct case_message *message)
         seen->event.count_locked = seen->event.count;
     if (watch_blind(watch, OBSERVE_TRAPS) && watch->operation.code == MODEL_MISUSE)
         seen->event.outcome = MODEL_DIED;
-    if (model_calls_subject(watch->operation.code))
+    if (watch_wants(watch, OBSERVE_LOCKS) && model_calls_subject(watch->operation.code))
         seen->locked_bytes = locked_bytes(watch);
     if (watch->operation.code == MODEL_CROWD)
         fills_planted_many(watch, message->event.size_bytes, message->pool_offset, FILL_CROWD);
@@ -662,7 +667,7 @@ static void end(struct watch *watch, const struct case_message *message)
         closed(watch); /* the context is gone all the same: contract/strongroom.h */
     else if (frees_one(&watch->operation)) /* refused: as before */
         fills_become_in(watch, watch->operation.slot, FILL_LIVE);
-    if ((watch->wanted & OBSERVE_PROCESS) != 0 &&
+    if (watch_wants(watch, OBSERVE_PROCESS) &&
         leaves_nothing(watch->operation.code, &message->event) &&
         message->event.outcome != MODEL_SKIPPED)
         look_record_process(watch);

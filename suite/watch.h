@@ -56,6 +56,8 @@ struct watch {
 struct seen *watch_seen_add(struct watch *watch, enum seen_kind kind);
 /* Does the tests' knob say that this observer sees nothing wrong, ever? */
 bool watch_blind(const struct watch *watch, unsigned observer);
+/* Does the promise look through any of these observers? What none looks at need not be written down. */
+bool watch_wants(const struct watch *watch, unsigned observers);
 /* An observer failed a control of its own: nothing seen in this case counts. */
 void watch_failed(struct watch *watch, const char *how);
 

@@ -31,6 +31,20 @@ size_t target_read(const struct target_memory *memory, uint64_t address, void *o
     return done;
 }
 
+/* Most of what is looked at is wiped: eight at a time. */
+size_t target_nonzero(const uint8_t *bytes, size_t size_bytes)
+{
+    size_t nonzero = 0, i = 0;
+    for (uint64_t word; i + sizeof word <= size_bytes; i += sizeof word) {
+        memcpy(&word, bytes + i, sizeof word);
+        for (; word != 0; word >>= 8)
+            nonzero += (word & 0xff) != 0;
+    }
+    for (; i < size_bytes; i++)
+        nonzero += bytes[i] != 0;
+    return nonzero;
+}
+
 /* ---- search ---- */
 
 /* Entries of the pagemap, read a block at a time. */
@@ -86,8 +100,7 @@ static void search_chunk(struct search *search, uint64_t address, size_t fresh_b
     size_t count = search->tail_bytes + fresh_bytes;
     uint64_t base = address - search->tail_bytes;
 
-    for (size_t i = search->tail_bytes; i < count; i++)
-        search->sight.nonzero_bytes += bytes[i] != 0;
+    search->sight.nonzero_bytes += target_nonzero(bytes + search->tail_bytes, fresh_bytes);
     for (size_t i = 0; i + SECRETS_WINDOW_BYTES <= count && !search->stopped; i++) {
         /* no secret byte is zero: a zero rules out every window that contains it */
         if (bytes[i + SECRETS_WINDOW_BYTES - 1] == 0)

@@ -35,6 +35,9 @@ struct target {
 size_t target_read(const struct target_memory *memory, uint64_t address, void *out,
                    size_t size_bytes);
 
+/* How many of the bytes are not zero. */
+size_t target_nonzero(const uint8_t *bytes, size_t size_bytes);
+
 /* What a search through a range of memory came to. */
 struct sight {
     uint64_t readable_bytes; /* of pages that hold something */
