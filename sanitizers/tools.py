@@ -98,7 +98,7 @@ TOOLS = {
                     "flow-branch": "use-of-uninitialized-value"},
              clean=("none", "flow"), left_out={"hostile": MAPPINGS}),
         Tool("tsan", "thread", variables=("TSAN_OPTIONS",), runtimes=("libtsan.so", "libclang_rt.tsan"),
-             skipped=SLOW, flaws={"race": "data race"},
+             promises=(*NAMED, "threads", "fork", "reopen"), flaws={"race": "data race"},
              left_out={"fork": {"child_of_a_threaded_program": RAW_CHILD}, "hostile": MAPPINGS | {"children_in_the_midst_of_it": RAW_CHILD}}),
         Tool("memcheck", compilers=("gcc",), c_args=VALGRIND, promises=(*NAMED, "locked", "double-free", "bad-free", "overrun-caught"), timeout_s=120, oracle=False,
              flaws={"overrun": "InvalidWrite", "stale-read": "InvalidRead", "uninitialised": "UninitCondition",
