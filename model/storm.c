@@ -67,7 +67,6 @@ static bool all_locked(const struct storm *storm, const unsigned char *p)
     return storm->locks_known;
 }
 
-/* False: alloc said no, or its memory is bad. */
 /* Half a secret, resized to a whole one: it holds nothing yet. */
 static unsigned char *take_resized(const struct machine *m, size_t size_bytes)
 {
@@ -97,6 +96,7 @@ static unsigned char *take_by(const struct machine *m, uint32_t turn, size_t siz
     return m->variant->alloc(m->context, size_bytes);
 }
 
+/* False: alloc said no, or its memory is bad. */
 static bool take(struct storm *storm, struct held *held)
 {
     const struct machine *m = storm->machine;

@@ -8,11 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "suite/observe/pagemap.h"
+
 #define CHUNK_BYTES ((size_t)64 << 10)
-/* proc(5), /proc/pid/pagemap: bit 63 present, bit 62 swapped, bit 61 a page of a file or shared */
-#define PAGEMAP_POPULATED (UINT64_C(3) << 62)
-#define PAGEMAP_FILE (UINT64_C(1) << 61)
-#define PAGEMAP_BLOCK 512u
 
 size_t target_read(const struct target_memory *memory, uint64_t address, void *out,
                    size_t size_bytes)
@@ -46,40 +44,6 @@ size_t target_nonzero(const uint8_t *bytes, size_t size_bytes)
 }
 
 /* ---- search ---- */
-
-/* Entries of the pagemap, read a block at a time. */
-struct pagemap {
-    int fd; /* -1: unknown */
-    bool private_file;
-    uint64_t first, count;
-    uint64_t entries[PAGEMAP_BLOCK];
-};
-
-/* Zero, or as the file has it. */
-static bool page_untouched(const struct pagemap *map, uint64_t entry)
-{
-    return (entry & PAGEMAP_POPULATED) == 0 || (map->private_file && (entry & PAGEMAP_FILE) != 0);
-}
-
-/* How many of the pages from page_number on to page_end are known to be untouched? Asking spares populating them
- * by reading; asking about more than is searched would walk many other mappings. */
-static uint64_t pages_untouched(struct pagemap *map, uint64_t page_number, uint64_t page_end)
-{
-    uint64_t pages = page_end - page_number;
-    if (map->fd < 0)
-        return 0;
-    if (page_number < map->first || page_number - map->first >= map->count) {
-        uint64_t asked = pages < PAGEMAP_BLOCK ? pages : PAGEMAP_BLOCK;
-        ssize_t got = pread(map->fd, map->entries, asked * sizeof *map->entries,
-                            (off_t)(page_number * sizeof *map->entries));
-        map->first = page_number;
-        map->count = got > 0 ? (uint64_t)got / sizeof *map->entries : 0;
-    }
-    uint64_t i = page_number - map->first, start = i;
-    while (i < map->count && page_untouched(map, map->entries[i]))
-        i++;
-    return i - start;
-}
 
 struct search {
     const struct secrets *secrets;
@@ -132,20 +96,17 @@ struct sight target_search(const struct target_memory *memory, bool written_only
     search->stopped = false;
     search->tail_bytes = 0;
     search->position = 0;
-    search->pagemap.fd = memory->pagemap_fd;
-    search->pagemap.private_file = written_only;
-    search->pagemap.first = search->pagemap.count = 0;
+    pagemap_begin(&search->pagemap, memory->pagemap_fd, written_only, memory->page_bytes);
 
-    uint64_t end = address + size_bytes;
-    uint64_t page_end = (end + memory->page_bytes - 1) / memory->page_bytes;
+    uint64_t end = address + size_bytes, page_bytes = memory->page_bytes;
+    uint64_t page_end = (end + page_bytes - 1) / page_bytes * page_bytes;
     while (address < end && !search->stopped) {
-        uint64_t in_page = address % memory->page_bytes;
-        size_t to_page_end = min_size(end - address, memory->page_bytes - in_page);
-        uint64_t untouched =
-            pages_untouched(&search->pagemap, address / memory->page_bytes, page_end);
+        uint64_t in_page = address % page_bytes;
+        size_t to_page_end = min_size(end - address, page_bytes - in_page);
+        uint64_t untouched = pagemap_untouched(&search->pagemap, address - in_page, page_end);
         if (untouched > 0) {
             search->tail_bytes = 0;
-            address += to_page_end + (untouched - 1) * memory->page_bytes;
+            address += untouched - in_page;
             continue;
         }
         size_t got = target_read(memory, address, search->bytes + search->tail_bytes,
