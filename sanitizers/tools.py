@@ -78,6 +78,9 @@ class Tool:
 MAPPINGS = {"no_mapping_left": "uses up all mappings of the process, and the tool's with them"}
 PAGES = {"slabs_that_come_and_go_cost_nothing": "counts the pages of the process, and the tool's with them"}
 HANDED = "threads hand secrets over by an atomic exchange, an order that helgrind does not see"
+LINES = {"a_closed_heap_leaves_no_mapping": "counts the mappings of the process, and the tool's with them"}
+STAYS = {"child_finds_nothing": "in a child Valgrind's own map still has what MADV_DONTFORK took away, so nothing new comes to lie there"}
+FORKS = "what fork does to glibc's own locks looks like a race to helgrind"
 RAW_CHILD = "in the child of a raw clone TSan takes the parent's other threads, which are not there, for running"
 VALGRIND = ("-DREF_ALLOC_VALGRIND=1",)
 # Promises that cannot be looked at under asan or msan: each tool's README says why.
@@ -100,15 +103,17 @@ TOOLS = {
              clean=("none", "flow"), left_out={"hostile": MAPPINGS}),
         Tool("tsan", "thread", variables=("TSAN_OPTIONS",), runtimes=("libtsan.so", "libclang_rt.tsan"),
              promises=(*NAMED, "fork", "reopen"), flaws={"race": "data race"},
-             left_out={"fork": {"child_of_a_threaded_program": RAW_CHILD}, "hostile": MAPPINGS | {"children_in_the_midst_of_it": RAW_CHILD}}),
+             left_out={"fork": {"child_of_a_threaded_program": RAW_CHILD}, "hostile": MAPPINGS | {"children_in_the_midst_of_it": RAW_CHILD},
+                       "mutants": LINES}),
         Tool("memcheck", compilers=("gcc",), c_args=VALGRIND, promises=(*NAMED, "locked", "double-free", "bad-free", "overrun-caught"), timeout_s=120, oracle=False,
              flaws={"overrun": "InvalidWrite", "stale-read": "InvalidRead", "uninitialised": "UninitCondition",
                     "leak": "Leak_DefinitelyLost", "guard": "InvalidWrite", "flow-branch": "UninitCondition", "flow-address": "UninitValue"},
              clean=("none", "flow"),
-             left_out={"hostile": MAPPINGS,
-                       "mutants": PAGES}),
+             left_out={"fork": STAYS, "hostile": MAPPINGS, "mutants": PAGES}),
         Tool("helgrind", compilers=("gcc",), c_args=VALGRIND, promises=tuple(NAMED), timeout_s=120, oracle=False, flaws={"race": "Race"},
-             left_out={"hostile": MAPPINGS | {"threads_on_heaps_at_the_limit": HANDED},
+             corpus="a program's second thread is given its turn by a futex, an order that helgrind does not see",
+             left_out={"fork": STAYS, "inside": {"locks_wait": "the lock is an atomic, an order that helgrind does not see"},
+                       "hostile": MAPPINGS | {"threads_on_heaps_at_the_limit": HANDED, "children_in_the_midst_of_it": FORKS},
                        "threads": {"threads_share_a_heap": HANDED, "threads_at_the_limit": HANDED},
                        "mutants": PAGES}),
     )
