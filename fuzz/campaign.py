@@ -446,7 +446,7 @@ def positive(text):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recipes.words.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("hours", type=positive, help="in all, over its variants; a fraction is one, too")
     parser.add_argument("subject", help="a name, or the path of a shared object")
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="how many; all that there are")

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-from recipes import ASAN_OPTIONS, BUILD, FUZZ, PROGRAM, ROOT, build_engine, find_variants, first_broken, inputs, run_afl, run_libfuzzer, variants_of
+from recipes import ASAN_OPTIONS, BUILD, FUZZ, PROGRAM, ROOT, build_engine, find_variants, first_broken, inputs, run_afl, run_libfuzzer, variants_of, words
 
 ENGINES = ("libfuzzer", "afl")
 SAMPLE = {"seeds": 2, "every": 4, "seconds": 20}
@@ -220,7 +220,7 @@ def targets(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = words.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("subject")
     parser.add_argument("--rate-variant", help="whose programs are counted by the second; else the first")
     parser.add_argument("--rate-seconds", type=int, default=30)
