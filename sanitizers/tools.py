@@ -20,7 +20,7 @@ class Tool:
     variables: tuple = ()       # where the options go
     runtimes: tuple = ()        # of gcc, of clang: the file that has to be there
     promises: tuple = ()        # of the suite; empty: all
-    skipped: tuple = ()         # of all: what cannot be looked at under this tool
+    skipped: dict = dataclasses.field(default_factory=dict)  # of all: promise -> why it cannot be looked at
     timeout_s: int = 30         # of one case
     flaws: dict = dataclasses.field(default_factory=dict)  # name -> kind that the tool says
     clean: tuple = ("none",)    # what it must say nothing of
@@ -83,8 +83,9 @@ STAYS = {"child_finds_nothing": "in a child Valgrind's own map still has what MA
 FORKS = "what fork does to glibc's own locks looks like a race to helgrind"
 RAW_CHILD = "in the child of a raw clone TSan takes the parent's other threads, which are not there, for running"
 VALGRIND = ("-DREF_ALLOC_VALGRIND=1",)
-# Promises that cannot be looked at under asan or msan: each tool's README says why.
-UNFIT = ("no-residue", "fault-hygiene")
+# Promises that cannot be looked at under asan or msan.
+UNFIT = {"no-residue": "the tool holds back or overwrites freed heap, and the control that leaves a copy there cannot vouch",
+         "fault-hygiene": "the tool's own mmap is among the calls that fail, and it ends the process"}
 
 TOOLS = {
     tool.name: tool
