@@ -84,7 +84,7 @@ FORKS = "what fork does to glibc's own locks looks like a race to helgrind"
 RAW_CHILD = "in the child of a raw clone TSan takes the parent's other threads, which are not there, for running"
 VALGRIND = ("-DREF_ALLOC_VALGRIND=1",)
 # Promises that cannot be looked at under asan or msan.
-UNFIT = {"no-residue": "the tool holds back or overwrites freed heap, and the control that leaves a copy there cannot vouch",
+UNFIT = {"no-residue": "the tool's malloc is not on [heap], where the leaking control must be seen to leave a copy",
          "fault-hygiene": "the tool's own mmap is among the calls that fail, and it ends the process"}
 
 TOOLS = {
