@@ -2,7 +2,6 @@
 /* pagemap.c: asks /proc/PID/pagemap: by PAGEMAP_SCAN, which skips what is empty, or entry by entry. */
 #include "suite/observe/pagemap.h"
 
-#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
