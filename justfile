@@ -248,6 +248,12 @@ suite-targets *ARGS: build
 fuzz-targets *ARGS: build
     exec /usr/bin/python3 '{{ root }}/fuzz/targets.py' --rate-variant ref-alloc-packed "$@" -- ref-alloc
 
+# Which lines of an allocator whose sources are here the committed inputs reach; the others need a reason
+[group('fuzz')]
+[no-exit-message]
+fuzz-lines SUBJECT='ref-alloc': build
+    exec /usr/bin/python3 '{{ root }}/fuzz/lines.py' "$1"
+
 [private]
 [no-exit-message]
 fuzz-nightly: (fuzz-targets "--sample")

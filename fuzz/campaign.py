@@ -277,9 +277,7 @@ def prepare(variant, work, violations):
 
 def bad_inputs(variant, corpus, violations):
     """Those that break something even with what is known passed over."""
-    environment = variant.environment(**({"STRONGROOM_IGNORE": violations.to_ignore()} if violations.to_ignore() else {}))
-    done = subprocess.run([PROGRAM, corpus], env=environment, capture_output=True, text=True, errors="replace")
-    bad = [pathlib.Path(line.split(": {", 1)[0]) for line in done.stderr.splitlines() if '{"promise"' in line]
+    bad = recipes.all_broken(variant, corpus, **({"STRONGROOM_IGNORE": violations.to_ignore()} if violations.to_ignore() else {}))
     violations.judge(bad)
     return bad
 

@@ -113,12 +113,12 @@ def write_dictionary():
 # ---- engines ----
 
 
-def run_libfuzzer(variant, seconds, seed=None, work=None, quiet=False):
+def run_libfuzzer(variant, seconds, seed=None, work=None, seeds=None, quiet=False):
     """Runs it; returns the input that broke something, or None, and what it printed last."""
     work = work or FUZZ / "work" / variant.name / "libfuzzer"
     (work / "corpus").mkdir(parents=True, exist_ok=True)
     command = [FUZZ / "libfuzzer", f"-max_total_time={seconds}", f"-max_len={INPUT_BYTES_MAX}", "-timeout=20", "-rss_limit_mb=4096", f"-dict={write_dictionary()}"]
-    command += [f"-artifact_prefix={work}/", "-print_final_stats=1", work / "corpus", inputs(FUZZ / "seeds")]
+    command += [f"-artifact_prefix={work}/", "-print_final_stats=1", work / "corpus", seeds or inputs(FUZZ / "seeds")]
     if seed is not None:
         command.insert(1, f"-seed={seed}")
     done = subprocess.run(command, env=variant.environment("libfuzzer", ASAN_OPTIONS=ASAN_OPTIONS), capture_output=True, text=True, errors="replace")
@@ -134,27 +134,24 @@ def run_libfuzzer(variant, seconds, seed=None, work=None, quiet=False):
     return None, done.stderr
 
 
-def first_broken(variant, folder):
-    """AFL++ does not start on inputs that crash: those are looked for first. The first one, or None."""
-    done = subprocess.run([PROGRAM, folder], env=variant.environment(), capture_output=True, text=True, errors="replace")
-    for line in done.stderr.splitlines():
-        if '{"promise"' in line:
-            return pathlib.Path(line.split(": {", 1)[0])
-    return None
+def all_broken(variant, folder, **more):
+    """The inputs in a folder that break something."""
+    done = subprocess.run([PROGRAM, folder], env=variant.environment(**more), capture_output=True, text=True, errors="replace")
+    return [pathlib.Path(line.split(": {", 1)[0]) for line in done.stderr.splitlines() if '{"promise"' in line]
 
 
-def run_afl(variant, seconds, seed=None, work=None, quiet=False, until_crash=False):
+def run_afl(variant, seconds, seed=None, work=None, seeds=None, quiet=False, until_crash=False):
     """The same for AFL++; what it printed is its fuzzer_stats."""
     work = work or FUZZ / "work" / variant.name / "afl"
     work.mkdir(parents=True, exist_ok=True)
     settings = dict(AFL_SETTINGS)
     if until_crash:
         settings["AFL_BENCH_UNTIL_CRASH"] = "1"
-    seeds = inputs(FUZZ / "seeds")
-    if first := first_broken(variant, seeds):
+    seeds = seeds or inputs(FUZZ / "seeds")
+    if broken := all_broken(variant, seeds):  # AFL++ does not start on inputs that crash
         if not quiet:
             print("  by a committed input, before the engine ran")
-        return first, ""
+        return broken[0], ""
     command = ["afl-fuzz", "-V", str(seconds), "-m", "none", "-t", "2000", "-x", write_dictionary(), "-i", seeds, "-o", work]
     command += ["-s", str(seed)] if seed is not None else ["-c", FUZZ / "afl-cmplog"]
     done = subprocess.run([*command, "--", FUZZ / "afl"], env=variant.environment("afl", **settings), capture_output=True, text=True, errors="replace")
@@ -304,10 +301,7 @@ def broken_by(inputs_by_name, variants):
         for key, data in inputs_by_name.items():
             (pathlib.Path(name) / key).write_bytes(data)
         for variant in variants:
-            done = subprocess.run([PROGRAM, name], env=variant.environment(), capture_output=True, text=True, errors="replace")
-            for line in done.stderr.splitlines():
-                if '{"promise"' in line:
-                    broken.add(pathlib.Path(line.split(": {", 1)[0]).name)
+            broken |= {path.name for path in all_broken(variant, name)}
     return sorted(broken)
 
 

@@ -2,7 +2,8 @@
 """Fuzzing against its bars; goes on where it was killed: targets SUBJECT
 
 Speed under each engine and without the oracle, stability, lines that the committed inputs cover, and how fast each engine
-finds each known-bad allocator that a fuzzer can find. Writes BUILD/targets/fuzz.json, and for the kill matrix
+finds each known-bad allocator that a fuzzer can find: with all committed inputs, and unaided, without those that break it
+by themselves. Writes BUILD/targets/fuzz.json, and for the kill matrix
 BUILD/detectors/libfuzzer.json and afl.json.
 """
 
@@ -10,15 +11,18 @@ import argparse
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 
-from recipes import ASAN_OPTIONS, BUILD, FUZZ, PROGRAM, ROOT, build_engine, find_variants, first_broken, inputs, run_afl, run_libfuzzer, variants_of, words
+import recipes
+from lines import lines_covered
+from recipes import ASAN_OPTIONS, BUILD, FUZZ, build_engine, find_variants, inputs, run_afl, run_libfuzzer, variants_of, words
 
 ENGINES = ("libfuzzer", "afl")
-SAMPLE = {"seeds": 2, "every": 4, "seconds": 20}
+SAMPLE = {"seeds": 2, "every": 4, "seconds": 20, "unaided_every": 16}
 
 
 def cpu_seconds():
@@ -48,36 +52,6 @@ def rate_of_afl(variant, seconds):
         return int(values["execs_done"]) / (cpu_seconds() - before), float(values["stability"].rstrip("%"))
 
 
-def lines_covered(subject):
-    """Of the library of a subject whose sources are here: lines that the committed inputs reach, lines there are, the
-    first that are not reached."""
-    stem = find_variants(subject)[0].path.stem
-    with tempfile.TemporaryDirectory(dir=FUZZ) as name:
-        folder = pathlib.Path(name)
-        made = folder / "covered.so"
-        sources = [f"subjects/{stem}.c", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / stem).glob("*.c"))]
-        command = ["clang", "-std=c17", "-D_GNU_SOURCE", "-g", "-O1", "-fPIC", "-shared", "-fprofile-instr-generate", "-fcoverage-mapping", "-I."]
-        subprocess.run([*command, *sources, "-o", made, "-lpthread"], cwd=ROOT, check=True)
-        files = inputs(folder / "inputs")
-        os.environ["LLVM_PROFILE_FILE"] = str(folder / "listing.profraw")  # it would else lie where we stand
-        for variant in variants_of(made):
-            environment = variant.environment(LLVM_PROFILE_FILE=str(folder / f"{variant.name}.profraw"), STRONGROOM_FORK="always")
-            subprocess.run([PROGRAM, files], env=environment, capture_output=True)
-        subprocess.run(["llvm-profdata-14", "merge", *folder.glob("*.profraw"), "-o", folder / "all"], check=True)
-        done = subprocess.run(["llvm-cov-14", "export", "-format=lcov", f"-instr-profile={folder / 'all'}", made], capture_output=True, text=True, check=True)
-    reached, missed, source = 0, [], ""
-    for line in done.stdout.splitlines():
-        if line.startswith("SF:"):
-            source = line[3:]
-        elif line.startswith("DA:") and f"/{stem}/" in source:
-            number, count = line[3:].split(",")[:2]
-            if int(count):
-                reached += 1
-            else:
-                missed.append(f"{pathlib.Path(source).name}:{number}")
-    return reached, reached + len(missed), missed
-
-
 def row(name, measured, unit, bar, met, how):
     return {"name": name, "measured": measured, "unit": unit, "bar": bar, "met": met, "how": how}
 
@@ -102,32 +76,58 @@ class Kept:
 # ---- survival ----
 
 
-def seconds_to_find(engine, variant, seconds, seed):
-    """How long the engine takes to find any violation, beyond the committed inputs; `seconds`: it did not."""
-    start = time.monotonic()
+def seconds_to_find(engine, variant, seconds, seed, unaided=False):
+    """How long the engine takes to find any violation; `seconds`: it did not."""
     with tempfile.TemporaryDirectory(dir=FUZZ) as name:
+        folder = pathlib.Path(name)
+        seeds = inputs(folder / "seeds")
+        if unaided:
+            for path in recipes.all_broken(variant, seeds):
+                path.unlink()
         run = run_libfuzzer if engine == "libfuzzer" else run_afl
         more = {} if engine == "libfuzzer" else {"until_crash": True}
-        found, _ = run(variant, seconds, seed=seed, work=pathlib.Path(name) / "work", quiet=True, **more)
-    return round(min(time.monotonic() - start, seconds), 2) if found else seconds
+        start = time.monotonic()
+        found, _ = run(variant, seconds, seed=seed, work=folder / "work", seeds=seeds, quiet=True, **more)
+        return round(min(time.monotonic() - start, seconds), 2) if found else seconds
 
 
-def seconds_by_inputs(variant):
-    """How long the committed inputs take to break something by themselves, which is the same for every seed; None: they
-    do not."""
-    start = time.monotonic()
-    return round(time.monotonic() - start, 2) if first_broken(variant, inputs(FUZZ / "seeds")) else None
+def seconds_by_inputs(engine, variant):
+    """How long the engine's own program takes until a committed input breaks something, which is the same for every seed;
+    None: none does."""
+    with tempfile.TemporaryDirectory(dir=FUZZ) as name:
+        folder = pathlib.Path(name)
+        files = inputs(folder / "seeds")
+        if engine == "libfuzzer":
+            command = [FUZZ / "libfuzzer", "-runs=0", f"-artifact_prefix={name}/", files]
+        else:
+            command = ["afl-showmap", "-m", "none", "-t", "2000", "-i", files, "-o", folder / "maps", "--", FUZZ / "afl"]
+        start = time.monotonic()
+        environment = variant.environment(engine, ASAN_OPTIONS=ASAN_OPTIONS)
+        with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, text=True, errors="replace") as process:
+            try:
+                broken = any('{"promise"' in line for line in process.stdout)
+            finally:
+                os.killpg(process.pid, signal.SIGKILL)
+        return round(time.monotonic() - start, 2) if broken else None
 
 
 def survival(kept, engine, name, variant, options):
     """The times of one allocator under one engine, a seed each; `options.seconds` where it survived."""
-    by_inputs = kept.get(f"inputs {name}", lambda: seconds_by_inputs(variant))
+    by_inputs = kept.get(f"{engine} {name}: the inputs", lambda: seconds_by_inputs(engine, variant))
     if by_inputs is not None:
         return [min(by_inputs, options.seconds)] * options.seeds
     return [
         min(kept.get(f"{engine} {name} {seed} of {options.seconds} s", lambda: seconds_to_find(engine, variant, options.seconds, seed)), options.seconds)
         for seed in range(1, options.seeds + 1)
     ]
+
+
+def unaided(kept, engine, names, options):
+    """What the engine does by itself: one seed, without the inputs that break the allocator already."""
+    return {
+        name: kept.get(f"{engine} {name} unaided, of {options.seconds} s", lambda: seconds_to_find(engine, defect_variant(name), options.seconds, seed=1, unaided=True))
+        for name in names[:: options.unaided_every]
+    }
 
 
 def mean(values):
@@ -171,14 +171,25 @@ def findable(options):
     return [defect["id"] for defect in index if defect["fuzz"] == "yes"][:: options.every]
 
 
+def unaided_row(engine, times, options):
+    found = [seconds for seconds in times.values() if seconds < options.seconds]
+    missed = [name for name, seconds in times.items() if seconds >= options.seconds]
+    how = f"one seed, {options.seconds} s each by the clock, without the inputs that break the allocator by themselves; mean {mean([*times.values()]):.1f} s"
+    return row(f"{engine}: found unaided", f"{len(found)} of {len(times)}", "allocators", "reported", True, how + (f"; not: {', '.join(missed)}" if missed else ""))
+
+
+def defect_variant(name):
+    return variants_of(BUILD / "defects" / f"{name}.so")[0]
+
+
 def measure_survival(kept, good_variants, options):
     rows = []
     (BUILD / "detectors").mkdir(exist_ok=True)
     for engine in ENGINES:
-        times = {name: survival(kept, engine, name, variants_of(BUILD / "defects" / f"{name}.so")[0], options) for name in findable(options)}
+        times = {name: survival(kept, engine, name, defect_variant(name), options) for name in findable(options)}
         good = {variant.name: [survival(kept, engine, variant.name, variant, argparse.Namespace(**{**vars(options), "seeds": 1}))[0]] for variant in good_variants}
         (BUILD / "detectors" / f"{engine}.json").write_text(json.dumps(detector(times, good, options), indent=1) + "\n")
-        rows += found_rows(times, good, engine, options)
+        rows += [*found_rows(times, good, engine, options), unaided_row(engine, unaided(kept, engine, [*times], options), options)]
     return rows
 
 
@@ -200,8 +211,10 @@ def measure_speed(kept, variants, options):
 
 
 def measure_lines(kept, options):
-    reached, lines, missed = kept.get("lines", lambda: lines_covered(options.subject))
-    return row("lines covered by the committed inputs", round(100 * reached / lines, 1), "% of all lines", "95", reached >= 0.95 * lines, f"{reached} of {lines}; not reached: {' '.join(missed)}")
+    reached, can, of, missed, stale = kept.get("lines", lambda: lines_covered(options.subject))
+    how = f"{reached} of {can}; {of - can} more cannot be reached, each with its reason in {options.subject}/tests/unfuzzed.txt"
+    more = "".join(f"; {what}: {', '.join(which)}" for what, which in (("not reached", missed), ("stale", stale)) if which)
+    return row("lines covered by the committed inputs", round(100 * reached / can, 1), "% of those that fuzzing can reach", "95", reached >= 0.95 * can and not stale, how + more)
 
 
 def targets(options):
@@ -227,7 +240,8 @@ def main():
     parser.add_argument("--seconds", type=int, default=60, help="for each known-bad allocator, engine and seed")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth known-bad allocator only")
-    parser.add_argument("--sample", action="store_true", help="; ".join(f"--{name} {value}" for name, value in SAMPLE.items()))
+    parser.add_argument("--unaided-every", type=int, default=1, metavar="N", help="take every Nth of these only where the inputs do not help")
+    parser.add_argument("--sample", action="store_true", help="; ".join(f"--{name.replace('_', '-')} {value}" for name, value in SAMPLE.items()))
     parser.add_argument("--fresh", action="store_true", help="forget what was measured before")
     options = parser.parse_args()
     if options.sample:

@@ -4,12 +4,17 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
+import subprocess
 import sys
+
+import pytest
 
 SOURCE = pathlib.Path(os.environ["STRONGROOM_SOURCE"])
 os.environ["STRONGROOM_FUZZ_BUILD"] = os.environ["STRONGROOM_BUILD"]
 sys.path.insert(0, str(SOURCE / "fuzz"))
 sys.dont_write_bytecode = True
+import lines  # noqa: E402
 import targets  # noqa: E402
 
 OPTIONS = argparse.Namespace(seconds=60, seeds=10, every=1)
@@ -53,7 +58,7 @@ def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatch):
         return 4.0
 
     monkeypatch.setattr(targets, "seconds_to_find", slow)
-    monkeypatch.setattr(targets, "seconds_by_inputs", lambda variant: None)
+    monkeypatch.setattr(targets, "seconds_by_inputs", lambda engine, variant: None)
     options = argparse.Namespace(**{**vars(OPTIONS), "seeds": 3})
     path = tmp_path / "kept.json"
     try:
@@ -66,6 +71,60 @@ def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatch):
 
 
 def test_what_the_inputs_find_by_themselves_is_measured_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(targets, "seconds_by_inputs", lambda variant: 0.3)
+    monkeypatch.setattr(targets, "seconds_by_inputs", lambda engine, variant: 0.3)
     monkeypatch.setattr(targets, "seconds_to_find", None)
     assert targets.survival(targets.Kept(tmp_path / "kept", fresh=True), "x", "a", None, OPTIONS) == [0.3] * 10
+
+
+def test_an_engine_by_itself_is_reported_with_what_it_did_not_find(tmp_path, monkeypatch):
+    monkeypatch.setattr(targets, "defect_variant", lambda name: name)
+    monkeypatch.setattr(targets, "seconds_to_find", lambda engine, variant, seconds, seed, unaided: {"a": 4.0, "c": 60}[variant] if unaided else None)
+    options = argparse.Namespace(**vars(OPTIONS), unaided_every=2)
+    times = targets.unaided(targets.Kept(tmp_path / "kept", fresh=True), "x", ["a", "b", "c"], options)
+    told = targets.unaided_row("x", times, options)
+    assert told["measured"] == "1 of 2" and "not: c" in told["how"] and "mean 32.0 s" in told["how"]
+
+
+LCOV = """SF:{folder}/a.c
+FN:2,a.c:reached
+FN:6,never
+DA:1,0
+DA:2,3
+DA:3,0
+DA:4,3
+DA:6,0
+DA:7,0
+end_of_record
+SF:/elsewhere/b.c
+DA:1,0
+"""
+SOURCE_OF_A = """#define MACRO 1
+void reached(void) {
+    return;
+    go_on();
+
+void never(void)
+{
+"""
+
+
+@pytest.fixture
+def counted(tmp_path):
+    (tmp_path / "a.c").write_text(SOURCE_OF_A)
+    return lines.Lines(LCOV.format(folder=tmp_path), tmp_path)
+
+
+def test_a_line_is_reached_or_has_a_reason(counted):
+    can, missed, stale = lines.judge(counted, {("a.c", "never", "*"): "why", ("a.c", "-", "#define MACRO 1"): "why"})
+    assert can == [("a.c", 2), ("a.c", 3), ("a.c", 4)] and missed == [("a.c", 3)] and not stale
+
+
+def test_a_reason_for_what_is_reached_or_gone_is_stale(counted):
+    for entry in (("a.c", "reached", "*"), ("a.c", "reached", "go_on();"), ("a.c", "gone", "*"), ("b.c", "-", "*")):
+        assert lines.judge(counted, {entry: "why"})[2] == [entry]
+
+
+@pytest.mark.skipif(not shutil.which(lines.COV), reason="needs llvm")
+def test_every_line_of_an_allocator_with_sources_is_reached_or_has_a_reason():
+    done = subprocess.run([sys.executable, SOURCE / "fuzz" / "lines.py", "ref-alloc"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
