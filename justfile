@@ -142,11 +142,12 @@ campaign HOURS SUBJECT='ref-alloc': build
 triage *ARGS: build
     exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' triage "$@"
 
-# Every committed input on the reference allocator, under both engines
+# Every committed input on the good subjects, or on these, under both engines: corpus-check [SUBJECT|PATH.so]...
 [group('fuzz')]
+[no-cd]
 [no-exit-message]
-corpus-check SUBJECT='ref-alloc': build
-    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' corpus-check "$1"
+corpus-check *SUBJECTS: build
+    [ $# -gt 0 ] || set -- correct ref-alloc; exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' corpus-check "$@"
 
 # The committed corpus anew, from it and from what fuzzing left in the build
 [group('fuzz')]

@@ -166,6 +166,13 @@ def run_afl(variant, seconds, seed=None, work=None, seeds=None, quiet=False, unt
     return (crashes[0] if crashes else None), text
 
 
+def on_inputs(engine, folder, scratch):
+    """The words that run an engine's own program on each input in a folder, without a search."""
+    if engine == "libfuzzer":
+        return [FUZZ / "libfuzzer", "-runs=0", f"-max_len={INPUT_BYTES_MAX}", f"-artifact_prefix={scratch}-", folder]
+    return ["afl-showmap", "-m", "none", "-t", "2000", "-i", folder, "-o", scratch, "--", FUZZ / "afl"]
+
+
 def fuzz(options):
     engine = "libfuzzer" if options.command == "libfuzzer" else "afl"
     variants = find_variants(options.subject)
@@ -324,30 +331,33 @@ def corpus_minimise(options):
     return 0
 
 
+def failures_on(variant, engine, folder, count, scratch):
+    """What an engine's own program says of the inputs in a folder that it does not bear; nothing if it ran all of them well."""
+    done = subprocess.run(on_inputs(engine, folder, scratch), env=variant.environment(engine, ASAN_OPTIONS=ASAN_OPTIONS), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    lines = (done.stdout + done.stderr).splitlines()
+    failed = [line for line in lines if '{"promise"' in line] or [line for line in lines if line.startswith(("+++ Program ", "SUMMARY"))]
+    ran = {"libfuzzer": f" {count} files found", "afl": f"Processed {count} input files"}[engine]
+    if done.returncode != 0 or not any(ran in line for line in lines):
+        failed = failed or [f"status {done.returncode}, not all were run: {lines[-1] if lines else 'it said nothing'}"]
+    return failed
+
+
 def corpus_check(options):
     """Every committed input on every variant, under both engines."""
-    variants = find_variants(options.subject)
+    variants = [variant for subject in options.subjects for variant in find_variants(subject)]
     failures = runs = 0
     with tempfile.TemporaryDirectory(dir=FUZZ) as name:
-        files = sorted(inputs(pathlib.Path(name)).iterdir())
+        folder = inputs(pathlib.Path(name) / "inputs")
+        count = len(list(folder.iterdir()))
         for engine in ("libfuzzer", "afl"):
             build_engine(engine, variants)
             for variant in variants:
-                if engine == "libfuzzer":
-                    jobs = [([FUZZ / "libfuzzer", *files], None)]
-                else:
-                    jobs = [([FUZZ / "afl"], path) for path in files]
-                for command, path in jobs:
-                    # AFL++'s run-time starts its server late only where it is told so, as afl-fuzz does.
-                    alone = {"ASAN_OPTIONS": ASAN_OPTIONS} if engine == "libfuzzer" else {"__AFL_DEFER_FORKSRV": "1"}
-                    stdin = path.open("rb") if path else subprocess.DEVNULL
-                    done = subprocess.run(command, stdin=stdin, env=variant.environment(engine, **alone), capture_output=True, text=True, errors="replace")
-                    runs += 1 if path else len(files)
-                    if done.returncode != 0:
-                        failures += 1
-                        lines = [line for line in done.stderr.splitlines() if line.startswith(("{", "Running"))]
-                        print(f"{variant.name} under {engine}: {path or ''} {lines[-2:]}")
-    print(f"{len(files)} inputs, {runs} runs, {failures} failed")
+                failed = failures_on(variant, engine, folder, count, pathlib.Path(name) / engine)
+                runs += count
+                failures += len(failed)
+                for line in failed:
+                    print(f"{variant.name} under {engine}: {line}")
+    print(f"{count} inputs, {runs} runs, {failures} failed")
     return 1 if failures else 0
 
 
@@ -375,7 +385,7 @@ def main():
     small.add_argument("folders", nargs="*", help="where inputs are; none: what fuzzing left in the build")
     small.set_defaults(run=corpus_minimise)
     check = commands.add_parser("corpus-check", help="every committed input on every variant, under both engines")
-    check.add_argument("subject")
+    check.add_argument("subjects", nargs="+", metavar="subject")
     check.set_defaults(run=corpus_check)
     options = parser.parse_args()
     return options.run(options)

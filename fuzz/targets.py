@@ -97,10 +97,7 @@ def seconds_by_inputs(engine, variant):
     with tempfile.TemporaryDirectory(dir=FUZZ) as name:
         folder = pathlib.Path(name)
         files = inputs(folder / "seeds")
-        if engine == "libfuzzer":
-            command = [FUZZ / "libfuzzer", "-runs=0", f"-artifact_prefix={name}/", files]
-        else:
-            command = ["afl-showmap", "-m", "none", "-t", "2000", "-i", files, "-o", folder / "maps", "--", FUZZ / "afl"]
+        command = recipes.on_inputs(engine, files, folder / "out")
         start = time.monotonic()
         environment = variant.environment(engine, ASAN_OPTIONS=ASAN_OPTIONS)
         with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, text=True, errors="replace") as process:

@@ -24,9 +24,9 @@ close
 """
 
 
-def recipe(*arguments):
+def recipe(*arguments, timeout=120):
     env = {**os.environ, "STRONGROOM_FUZZ_BUILD": str(BUILD)}
-    return subprocess.run([sys.executable, RECIPES, *arguments], env=env, capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, RECIPES, *arguments], env=env, capture_output=True, text=True, timeout=timeout)
 
 
 @pytest.fixture
@@ -75,3 +75,16 @@ def test_libfuzzer_finds_what_is_wrong_and_keeps_the_input(tmp_path):
     done = subprocess.run(command, env=env, capture_output=True, text=True, errors="replace")
     assert '"subject": "resize-leaves-tail"' in done.stderr, done.stderr[-800:]
     assert list(tmp_path.glob("crash-*"))
+
+
+@pytest.mark.skipif(not (shutil.which("clang") and shutil.which("afl-showmap")), reason="needs both engines")
+def test_every_committed_input_runs_well_on_good_subjects_under_both_engines():
+    done = recipe("corpus-check", "correct", "ref-alloc", timeout=280)
+    if done.returncode == 2 and "libclang_rt.fuzzer" in done.stderr:
+        pytest.skip("clang's libFuzzer (libclang-rt-14-dev) is not installed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(done.stdout.split()[0]) > 300
+    bad = recipe("corpus-check", "wipe-sizeof-pointer")
+    assert bad.returncode == 1
+    for engine in ("libfuzzer", "afl"):
+        assert f'wipe-sizeof-pointer under {engine}: ' in bad.stdout
