@@ -9,7 +9,8 @@
  *                            notice this one: what nobody notices would damage the fuzzer itself
  *   smash                    is followed by the free that has to notice it, and ends the program
  *                            (README.md)
- *   crowd                    of 64 at most, or full; the limit is never above LIMIT_BYTES
+ *   crowd                    of 64 at most, or full
+ *   limit                    never above ADMIT_LIMIT_BYTES, for so much is the hard one
  *   touch, walk ... write    past an end: reads instead, but for subjects that claim a guard there
  *   fail ... after           takes effect for locks only; `privileged` is not granted
  */

@@ -191,7 +191,8 @@ class Round:
         command = ["afl-fuzz", "-V", str(self.seconds), "-m", "none", "-t", "2000", "-x", FUZZ / "dictionary", "-o", output]
         command += ["-i", self.work / "corpus"]
         if number == 0:
-            command += ["-M", name, "-F", self.work / "corpus", "-c", FUZZ / "afl-cmplog"]
+            # Without -d it would be at its first inputs for hours, flipping each bit.
+            command += ["-M", name, "-d", "-F", self.work / "corpus", "-c", FUZZ / "afl-cmplog"]
         else:
             command += ["-S", name, "-p", SCHEDULES[(number - 1) % len(SCHEDULES)]]
         self.start(name, [*command, "--", FUZZ / "afl"], self.variant.environment("afl", **settings))

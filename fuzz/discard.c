@@ -19,6 +19,7 @@
 #define OBJECTS_MAX 256u
 #define PIECES_MAX 64u
 #define RANGES_MAX 8192u
+#define THREAD_DATA_MAX 32u
 
 struct piece {
     unsigned char *at, *saved;
@@ -29,11 +30,21 @@ struct range {
     uintptr_t start, end;
 };
 
+/* What each thread has of its own of one object: how it begins, and where it lies by now. */
+struct thread_data {
+    ElfW(Addr) object;
+    const unsigned char *first; /* the part that does not begin as zeros */
+    size_t first_bytes, size_bytes;
+    unsigned char *of_thread[2]; /* as many as a program has */
+};
+
 static struct {
     ElfW(Addr) before[OBJECTS_MAX]; /* objects that were there before the subject */
     size_t before_count;
     struct piece pieces[PIECES_MAX]; /* of the subject's data */
     size_t pieces_count;
+    struct thread_data thread_data[THREAD_DATA_MAX];
+    size_t thread_data_count;
     struct range ranges[RANGES_MAX]; /* mapped by the subject */
     size_t ranges_count;
     bool running, overflowed, failed;
@@ -76,11 +87,6 @@ MODEL_UNCHECKED static void on_mapped(void *arg, long call, uintptr_t old_addres
         state.overflowed = true;
     else
         state.ranges[state.ranges_count++] = (struct range){address, address + size_bytes};
-}
-
-void discard_watch(bool subject_runs)
-{
-    state.running = subject_runs;
 }
 
 /* ----------------------------------------------------------------------------------------- data */
@@ -187,6 +193,19 @@ static size_t holes_of(const char *path, ElfW(Addr) base, struct range *holes, s
     return count;
 }
 
+static void thread_data_add(const struct dl_phdr_info *info, const ElfW(Phdr) * segment)
+{
+    if (state.thread_data_count == THREAD_DATA_MAX) {
+        state.failed = true;
+        return;
+    }
+    state.thread_data[state.thread_data_count++] =
+        (struct thread_data){.object = info->dlpi_addr,
+                             .first = (const unsigned char *)(info->dlpi_addr + segment->p_vaddr),
+                             .first_bytes = segment->p_filesz,
+                             .size_bytes = segment->p_memsz};
+}
+
 static void segment_save(const struct dl_phdr_info *info, const ElfW(Phdr) * segment,
                          const struct range *relro, const struct range *holes, size_t count)
 {
@@ -217,7 +236,31 @@ static int save_object(struct dl_phdr_info *info, size_t size, void *arg)
     for (size_t i = 0; i < info->dlpi_phnum; i++)
         if (info->dlpi_phdr[i].p_type == PT_LOAD && (info->dlpi_phdr[i].p_flags & PF_W) != 0)
             segment_save(info, &info->dlpi_phdr[i], &relro, holes, count);
+        else if (info->dlpi_phdr[i].p_type == PT_TLS)
+            thread_data_add(info, &info->dlpi_phdr[i]);
     return 0;
+}
+
+/* A thread gets its own of an object when it first needs it. */
+static int note_thread_data(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    (void)size;
+    (void)arg;
+    for (size_t i = 0; i < state.thread_data_count && info->dlpi_tls_data != NULL; i++) {
+        struct thread_data *data = &state.thread_data[i];
+        unsigned char *mine = info->dlpi_tls_data, **place = data->of_thread;
+        if (data->object != info->dlpi_addr || place[0] == mine || place[1] == mine)
+            continue;
+        place[place[0] != NULL] = mine;
+    }
+    return 0;
+}
+
+void discard_watch(bool subject_runs)
+{
+    state.running = subject_runs;
+    if (!subject_runs && state.thread_data_count > 0)
+        dl_iterate_phdr(note_thread_data, NULL);
 }
 
 bool discard_loaded(void)
@@ -236,6 +279,18 @@ MODEL_UNCHECKED static void pieces_restore(void)
     }
 }
 
+MODEL_UNCHECKED static void thread_data_restore(void)
+{
+    for (size_t i = 0; i < state.thread_data_count; i++) {
+        const struct thread_data *data = &state.thread_data[i];
+        for (size_t t = 0; t < 2 && data->of_thread[t] != NULL; t++) {
+            copy(data->of_thread[t], data->first, data->first_bytes);
+            for (size_t at = data->first_bytes; at < data->size_bytes; at++)
+                ((volatile unsigned char *)data->of_thread[t])[at] = 0;
+        }
+    }
+}
+
 /* AddressSanitizer, where it is in this process: an instrumented subject may have told it not to let
  * anyone touch what we unmap, and others map there later. */
 extern void __asan_unpoison_memory_region(const volatile void *address, size_t size_bytes)
@@ -251,5 +306,6 @@ bool discard_subject(void)
     }
     state.ranges_count = 0;
     pieces_restore();
+    thread_data_restore();
     return !state.overflowed;
 }

@@ -5,6 +5,7 @@
  * library's.
  *
  *     data of each object that came with the subject   saved when it was loaded, copied back
+ *     what its threads have of their own                as it was at first
  *     mappings that it made since                       unmapped
  *
  * What it had from malloc is lost: some hundred bytes for each discarded context. Counters that an

@@ -37,6 +37,16 @@ bool privileges_limit(size_t limit_bytes)
            limit[0] >= PAGES_MIN * 4096;
 }
 
+static bool hard_limit(size_t limit_bytes)
+{
+    uint64_t limit[2];
+    if (!privileges_limit(limit_bytes) ||
+        raw_call4(SYS_prlimit64, 0, RLIMIT_MEMLOCK, 0, limit) != 0)
+        return false;
+    limit[1] = limit[0];
+    return raw_call4(SYS_prlimit64, 0, RLIMIT_MEMLOCK, limit, 0) == 0;
+}
+
 bool privileges_drop(size_t limit_bytes, char *error, size_t error_bytes)
 {
     const char *why = NULL;
@@ -44,7 +54,7 @@ bool privileges_drop(size_t limit_bytes, char *error, size_t error_bytes)
         why = "capabilities cannot be given up";
     else if (raw_call6(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0, 0) != 0)
         why = "this process cannot look at its own memory";
-    else if (!privileges_limit(limit_bytes))
+    else if (!hard_limit(limit_bytes))
         why = "the limit on locked memory is below 64 KiB: raise it (ulimit -l)";
     else if (!ledger_locks_are_real())
         why = "locks are not real here: a locked page does not show in VmLck";

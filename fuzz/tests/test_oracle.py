@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import re
-import resource
 import subprocess
 
 import pytest
@@ -17,9 +16,6 @@ DEFECTS = json.loads((BUILD / "defects" / "index.json").read_text())
 
 # What runs freely between threads never repeats, so the target leaves it out (fuzz/README.md).
 LEFT_OUT = {"storm"}
-# These take a thousand locked pages; a program raises the limit as far as the hard one lets it.
-MANY = {"lock-not-the-thousandth", "scale-table-forgets", "scale-unlocked-past-a-thousand"}
-MANY_BYTES = 1100 * os.sysconf("SC_PAGESIZE")
 # Of a subject that neither tells of misuse nor refuses: what it is known to break (docs/decisions.md).
 KNOWN = {"libsodium": "honest-lock,locked"}
 
@@ -77,9 +73,6 @@ def test_every_operation_and_every_check_happens_in_the_seed_run():
 
 @pytest.mark.parametrize("defect", [defect for defect in DEFECTS if defect["fuzz"] == "yes"], ids=lambda defect: defect["id"])
 def test_the_seeds_find_a_known_bad_subject(defect):
-    hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
-    if defect["id"] in MANY and 0 <= hard < MANY_BYTES:
-        pytest.skip(f"RLIMIT_MEMLOCK cannot be raised beyond {hard} bytes, and {MANY_BYTES} have to be locked")
     done = fuzz(BUILD / "defects" / f"{defect['id']}.so", CORPUS / "seeds")
     assert broken(done), done.stderr  # whichever promise: the lists in its head are the verifier's
 
@@ -123,6 +116,26 @@ def test_what_cannot_be_fuzzed_is_one_line_and_status_2(tmp_path):
         done = subprocess.run([FUZZ, CORPUS / "seeds"], env=env, capture_output=True, text=True)
         assert done.returncode == 2
         assert len(done.stderr.splitlines()) == 1
+
+
+ONE = "strongroom program 1\nopen\nalloc s0 32\nfill s0\nfree s0\nbaton\nalloc s1 32\nfill s1\nfree s1\nclose\n"
+THREE = "strongroom program 1\nopen\nbaton\n" + "".join(f"alloc s{i} 32\nfill s{i}\nfree s{i}\n" for i in range(3)) + "close\n"
+
+
+@pytest.mark.parametrize("defect", ["lock-not-a-threads-second", "wipe-not-a-threads-third"])
+def test_what_a_thread_keeps_for_itself_begins_anew_with_each_program(defect, tmp_path):
+    paths = [tmp_path / str(i) for i in range(6)]
+    for path in paths:
+        path.write_text(ONE if path != paths[-1] else THREE)
+    subject = BUILD / "defects" / f"{defect}.so"
+    assert broken(fuzz(subject, *paths[:-1])) == []
+    assert broken(fuzz(subject, paths[0], paths[-1]))
+
+
+def test_no_program_raises_its_limit(tmp_path):
+    path = tmp_path / "many"
+    path.write_text("strongroom program 1\nlimit 2000*page\nopen\n" + "crowd 32 64\n" * 20 + "crowd-look\nclose\n")
+    assert broken(fuzz(BUILD / "defects" / "scale-unlocked-past-a-thousand.so", path)) == []
 
 
 def test_locks_that_a_limit_forbids_are_refused_at_the_start():

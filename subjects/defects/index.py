@@ -12,6 +12,7 @@ A head is a run of `key: value` lines at the top of the file: bare in a .patch, 
             "no: privileged: WHY"  only with CAP_IPC_LOCK, which no fuzzer has
             "no: unseen: WHY"      no operation of a program shows it
             "no: race: WHY"        it is met by threads that run freely
+            "no: large: WHY"       more has to be locked than a fuzzer's programs may
     trigger a program that shows the wrong behaviour without the verifier: operations of model/program.h, with ; between
             them, or "probe ..." for what those cannot say (subjects/tests/probe.c)
     shows   a regular expression that what the trigger prints on the defect matches, and on the base does not
@@ -24,7 +25,7 @@ import sys
 
 KEYS = ("id", "what", "models", "base", "must", "may", "fuzz", "trigger", "shows")
 LISTS = ("must", "may")
-FUZZ = re.compile(r"yes|no: (privileged|unseen|race): \S.*")
+FUZZ = re.compile(r"yes|no: (privileged|unseen|race|large): \S.*")
 
 
 class HeadError(ValueError):
@@ -65,7 +66,7 @@ def check_head(path, head):
     if both:
         raise HeadError(f"{path.name}: '{both.pop()}' is in both 'must' and 'may'")
     if not FUZZ.fullmatch(head["fuzz"]):
-        raise HeadError(f"{path.name}: 'fuzz' is neither 'yes' nor 'no: KIND: REASON', KIND one of privileged, unseen, race")
+        raise HeadError(f"{path.name}: 'fuzz' is neither 'yes' nor 'no: KIND: REASON', KIND one of privileged, unseen, race, large")
 
 
 def main(output, *paths):

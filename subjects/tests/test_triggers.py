@@ -19,6 +19,7 @@ CC = os.environ["CC"].split()
 PROBE, EMIT_PROGRAM = os.environ["PROBE"], os.environ["EMIT_PROGRAM"]
 DEFECTS = json.loads((BUILD / "defects" / "index.json").read_text(encoding="utf-8"))
 LOCKED_BYTES = 8 << 20  # what a trigger may need; as much as the verifier gives
+FUZZED_BYTES = 256 << 10  # what a program may lock under a fuzzer (fuzz/admit.h)
 SECONDS = 60
 
 
@@ -53,19 +54,19 @@ def base_of(defect):
     return BUILD / "subjects" / (re.sub(r"^(ref-alloc)-.*", r"\1", base) + ".so"), base
 
 
-def limited():
+def limited(locked_bytes):
     _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
-    resource.setrlimit(resource.RLIMIT_MEMLOCK, (LOCKED_BYTES, hard))
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (locked_bytes, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def shown(compiled, trigger, path, variant):
+def shown(compiled, trigger, path, variant, locked_bytes=LOCKED_BYTES):
     """All that the trigger prints on one allocator; its death by a signal is told there too."""
     if trigger.startswith("probe "):
         words = [PROBE, *trigger.split()[1:], path, variant]
     else:
         words = [compiled(trigger), path, variant]
-    done = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=SECONDS, preexec_fn=limited)
+    done = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=SECONDS, preexec_fn=lambda: limited(locked_bytes))
     assert done.returncode != 2, done.stderr  # it could not run
     return done.stdout
 
@@ -112,6 +113,12 @@ def test_without_the_privilege_it_does_not_show(defect, compiled):
     if why is not None:
         pytest.skip(why)
     assert not re.search(defect["shows"], shown(compiled, plain, BUILD / "defects" / f"{defect['id']}.so", defect["id"]))
+
+
+@each([defect for defect in DEFECTS if defect["fuzz"].startswith("no: large")])
+def test_with_no_more_locked_than_under_a_fuzzer_it_does_not_show(defect, compiled):
+    small = shown(compiled, defect["trigger"], BUILD / "defects" / f"{defect['id']}.so", defect["id"], FUZZED_BYTES)
+    assert not re.search(defect["shows"], small)
 
 
 @each([defect for defect in DEFECTS if defect["fuzz"].startswith(("no: unseen", "no: race"))])
