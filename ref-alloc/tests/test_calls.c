@@ -72,11 +72,11 @@ UNSANITIZED long __wrap_syscall(long number, ...)
     return result;
 }
 
-static int all_well(void **state)
+/* Nothing fails, and nobody looks on. So each test begins, whatever the one before it ended in. */
+static void all_well(void **state)
 {
     (void)state;
     memset(&kernel, 0, sizeof(kernel));
-    return 0;
 }
 
 static void fails(long number, int error)
@@ -118,7 +118,7 @@ static size_t mappings(void)
 
 static void a_first_heap_that_cannot_be_had_leaves_nothing(void **state)
 {
-    (void)state;
+    all_well(state);
     struct ref_alloc_heap *heap;
     size_t before = mappings();
     fails(SYS_madvise, EINVAL);
@@ -136,7 +136,7 @@ static UNSANITIZED void leave_rubbish_on_the_stack(void)
 
 static void what_a_heap_begins_with_does_not_depend_on_the_stack(void **state)
 {
-    (void)state;
+    all_well(state);
     struct ref_alloc_heap *heap = NULL;
     leave_rubbish_on_the_stack();
     assert_true(ref_alloc_open(NULL, &heap));
@@ -148,7 +148,7 @@ static void what_a_heap_begins_with_does_not_depend_on_the_stack(void **state)
 
 static void a_budget_that_is_used_up_says_no(void **state)
 {
-    (void)state;
+    all_well(state);
     for (size_t size_bytes = 40; size_bytes <= 3 * PAGE; size_bytes += 2 * PAGE) {
         struct ref_alloc_heap *heap =
             open_heap((struct ref_alloc_config){.lock_budget_bytes = 16 * PAGE});
@@ -174,14 +174,14 @@ static void a_limit_that_another_heap_has_used_up_says_no(void)
 
 static void a_shared_limit_that_is_used_up_says_no(void **state)
 {
-    (void)state;
+    all_well(state);
     assert_well_in_child(a_limit_that_another_heap_has_used_up_says_no);
 }
 
 /* Not opened, so not wiped; tried again each time, and wiped at the first that goes well. */
 static void what_could_not_be_wiped_is_wiped_before_it_is_used_again(void **state)
 {
-    (void)state;
+    all_well(state);
     struct ref_alloc_heap *heap =
         open_heap((struct ref_alloc_config){.lock_budget_bytes = 16 * PAGE});
     unsigned char *secret = ref_alloc_allocate(heap, PAGE);
@@ -215,7 +215,7 @@ static void use_inherited_heap(void)
 
 static void a_child_can_use_the_heap_that_it_inherits(void **state)
 {
-    (void)state;
+    all_well(state);
     inherited = open_placed(REF_ALLOC_PLACEMENT_BY_SIZE);
     assert_non_null(ref_alloc_allocate(inherited, 32));
     assert_well_in_child(use_inherited_heap);
@@ -238,7 +238,7 @@ static void give_the_lock_to_who_waits(long number, const long *arguments)
 
 static void whoever_waits_for_a_lock_has_it_then(void **state)
 {
-    (void)state;
+    all_well(state);
     struct lock lock = {0};
     lock_wait(&lock);
     assert_int_equal(lock.held, 1);
@@ -246,7 +246,7 @@ static void whoever_waits_for_a_lock_has_it_then(void **state)
 
 static void live_secrets_are_counted_under_the_lock(void **state)
 {
-    (void)state;
+    all_well(state);
     struct ref_alloc_statistics statistics;
     struct ref_alloc_heap *heap = open_placed(REF_ALLOC_PLACEMENT_PACKED);
     for (size_t i = 0; i < PACKED_SHARDS; i++) {
@@ -288,7 +288,7 @@ static void add_in_a_visit(void)
 
 static void nobody_joins_the_list_of_heaps_while_it_is_visited(void **state)
 {
-    (void)state;
+    all_well(state);
     assert_well_in_child(add_in_a_visit);
 }
 
@@ -318,7 +318,7 @@ static void open_the_default_heap(long number, const long *arguments)
 
 static void of_two_default_heaps_one_is_closed(void **state)
 {
-    (void)state;
+    all_well(state);
     size_t before = heaps();
     kernel.before = open_the_default_heap;
     assert_non_null(ref_alloc_default_heap());
@@ -330,7 +330,7 @@ static void of_two_default_heaps_one_is_closed(void **state)
 /* A close that fails half way has left the list already; a second one leaves those alone that came meanwhile. */
 static void a_heap_leaves_the_list_once(void **state)
 {
-    (void)state;
+    all_well(state);
     size_t before = heaps();
     struct ref_alloc_heap *first = open_placed(REF_ALLOC_PLACEMENT_GUARDED),
                           *second = open_placed(REF_ALLOC_PLACEMENT_GUARDED);
@@ -378,7 +378,7 @@ static void look_for_guards(long number, const long *arguments, long result)
 
 static void all_that_is_accessible_lies_between_guards(void **state)
 {
-    (void)state;
+    all_well(state);
     reserved_count = 0;
     at_the_edge = false;
     kernel.after = look_for_guards;
@@ -410,7 +410,7 @@ static struct ref_alloc_heap *open_secret(void)
 /* Else a page that cannot be had ends in a SIGBUS later. */
 static void each_page_of_secret_memory_is_there_before_it_is_handed_out(void **state)
 {
-    (void)state;
+    all_well(state);
     struct ref_alloc_heap *heap = open_secret();
     if (heap == NULL)
         skip();
@@ -428,7 +428,7 @@ static void each_page_of_secret_memory_is_there_before_it_is_handed_out(void **s
 
 static void a_heap_of_secret_memory_does_not_open_where_there_is_none(void **state)
 {
-    (void)state;
+    all_well(state);
     fails(SYS_memfd_secret, ENOSYS);
     assert_null(open_secret());
     assert_int_equal(errno, ENOSYS);
@@ -438,7 +438,7 @@ static void a_heap_of_secret_memory_does_not_open_where_there_is_none(void **sta
 
 static void a_limit_that_cannot_be_asked_for_is_no_limit_at_all(void **state)
 {
-    (void)state;
+    all_well(state);
     struct ref_alloc_heap *heap = open_placed(REF_ALLOC_PLACEMENT_GUARDED);
     fails(SYS_prlimit64, EPERM);
     assert_null(ref_alloc_allocate(heap, 32));
@@ -449,7 +449,7 @@ static void a_limit_that_cannot_be_asked_for_is_no_limit_at_all(void **state)
 
 static void access_that_could_not_be_changed_is_told(void **state)
 {
-    (void)state;
+    all_well(state);
     struct ref_alloc_heap *heap = open_placed(REF_ALLOC_PLACEMENT_GUARDED);
     unsigned char *secret = ref_alloc_allocate(heap, 32);
     fails(SYS_mprotect, ENOMEM);
@@ -462,7 +462,7 @@ static void access_that_could_not_be_changed_is_told(void **state)
 /* The first error of two: cleaning up behind it may fail as well. */
 static void cleaning_up_does_not_change_the_error(void **state)
 {
-    (void)state;
+    all_well(state);
     struct ref_alloc_heap *heap = open_placed(REF_ALLOC_PLACEMENT_GUARDED);
     fails(SYS_madvise, EAGAIN);
     fails(SYS_munmap, EINVAL);
@@ -483,7 +483,7 @@ static void cleaning_up_does_not_change_the_error(void **state)
 /* Two slabs emptied: the second goes back to the pool, and nothing of that shows. */
 static void free_keeps_errno_when_a_slab_goes_back(void **state)
 {
-    (void)state;
+    all_well(state);
     struct ref_alloc_heap *heap = open_placed(REF_ALLOC_PLACEMENT_PACKED);
     size_t count = 2 * PAGE / 1024;
     unsigned char *secrets[2 * 64];
@@ -504,7 +504,7 @@ static void free_keeps_errno_when_a_slab_goes_back(void **state)
 /* A long secret whose addresses the kernel would not take back: they are used again, and known. */
 static void addresses_that_could_not_be_given_back_are_still_known(void **state)
 {
-    (void)state;
+    all_well(state);
     const size_t size_bytes = 20 * PAGE;
     struct ref_alloc_heap *heap =
         open_heap((struct ref_alloc_config){.quarantine_spans = 1, .fatal = catch_fatal});
@@ -523,7 +523,7 @@ static void addresses_that_could_not_be_given_back_are_still_known(void **state)
 
 static void a_quota_is_used_to_the_last_byte(void **state)
 {
-    (void)state;
+    all_well(state);
     struct quota quota = {.locked_bytes = 3 * PAGE};
     assert_true(quota_is_within_budget(&quota, 4 * PAGE, PAGE));
     assert_false(quota_is_within_budget(&quota, 4 * PAGE, PAGE + 1));
@@ -535,7 +535,7 @@ static void a_quota_is_used_to_the_last_byte(void **state)
 
 static void a_slab_has_a_bit_for_each_slot(void **state)
 {
-    (void)state;
+    all_well(state);
     const uint32_t slots[] = {1, 64, 65, 128, 129}, words[] = {1, 1, 2, 2, 3};
     for (size_t i = 0; i < 5; i++)
         assert_int_equal(slab_words(slots[i]), words[i]);
@@ -543,7 +543,7 @@ static void a_slab_has_a_bit_for_each_slot(void **state)
 
 static void small_pieces_of_metadata_lie_side_by_side(void **state)
 {
-    (void)state;
+    all_well(state);
     struct metadata metadata;
     metadata_open(&metadata, PAGE);
     unsigned char *first = metadata_take(&metadata, 128), *second = metadata_take(&metadata, 128);
@@ -554,7 +554,7 @@ static void small_pieces_of_metadata_lie_side_by_side(void **state)
 /* All of it is its own: what is taken after it is written full, and no address is found. */
 static void a_directory_has_room_for_every_address(void **state)
 {
-    (void)state;
+    all_well(state);
     struct metadata metadata;
     struct directory directory;
     metadata_open(&metadata, PAGE);
@@ -568,7 +568,7 @@ static void a_directory_has_room_for_every_address(void **state)
 
 static void only_spans_are_taken_for_spans(void **state)
 {
-    (void)state;
+    all_well(state);
     struct ref_alloc_heap *heap = open_placed(REF_ALLOC_PLACEMENT_GUARDED);
     assert_non_null(ref_alloc_allocate(heap, 32));
     unsigned char *behind =
@@ -580,7 +580,7 @@ static void only_spans_are_taken_for_spans(void **state)
 
 static void without_canaries_no_overrun_is_seen(void **state)
 {
-    (void)state;
+    all_well(state);
     struct ref_alloc_heap *heap = open_heap((struct ref_alloc_config){
         .placement = REF_ALLOC_PLACEMENT_PACKED, .without_canary = true, .fatal = catch_fatal});
     unsigned char *secret = ref_alloc_allocate(heap, 40);
@@ -589,36 +589,34 @@ static void without_canaries_no_overrun_is_seen(void **state)
     assert_true(ref_alloc_close(heap));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, all_well, all_well)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_first_heap_that_cannot_be_had_leaves_nothing),
-        TEST(what_a_heap_begins_with_does_not_depend_on_the_stack),
-        TEST(a_budget_that_is_used_up_says_no),
-        TEST(a_shared_limit_that_is_used_up_says_no),
-        TEST(what_could_not_be_wiped_is_wiped_before_it_is_used_again),
-        TEST(a_child_can_use_the_heap_that_it_inherits),
-        TEST(whoever_waits_for_a_lock_has_it_then),
-        TEST(live_secrets_are_counted_under_the_lock),
-        TEST(nobody_joins_the_list_of_heaps_while_it_is_visited),
-        TEST(of_two_default_heaps_one_is_closed),
-        TEST(a_heap_leaves_the_list_once),
-        TEST(all_that_is_accessible_lies_between_guards),
-        TEST(each_page_of_secret_memory_is_there_before_it_is_handed_out),
-        TEST(a_heap_of_secret_memory_does_not_open_where_there_is_none),
-        TEST(a_limit_that_cannot_be_asked_for_is_no_limit_at_all),
-        TEST(access_that_could_not_be_changed_is_told),
-        TEST(cleaning_up_does_not_change_the_error),
-        TEST(free_keeps_errno_when_a_slab_goes_back),
-        TEST(addresses_that_could_not_be_given_back_are_still_known),
-        TEST(a_quota_is_used_to_the_last_byte),
-        TEST(a_slab_has_a_bit_for_each_slot),
-        TEST(small_pieces_of_metadata_lie_side_by_side),
-        TEST(a_directory_has_room_for_every_address),
-        TEST(only_spans_are_taken_for_spans),
-        TEST(without_canaries_no_overrun_is_seen),
+        cmocka_unit_test(a_first_heap_that_cannot_be_had_leaves_nothing),
+        cmocka_unit_test(what_a_heap_begins_with_does_not_depend_on_the_stack),
+        cmocka_unit_test(a_budget_that_is_used_up_says_no),
+        cmocka_unit_test(a_shared_limit_that_is_used_up_says_no),
+        cmocka_unit_test(what_could_not_be_wiped_is_wiped_before_it_is_used_again),
+        cmocka_unit_test(a_child_can_use_the_heap_that_it_inherits),
+        cmocka_unit_test(whoever_waits_for_a_lock_has_it_then),
+        cmocka_unit_test(live_secrets_are_counted_under_the_lock),
+        cmocka_unit_test(nobody_joins_the_list_of_heaps_while_it_is_visited),
+        cmocka_unit_test(of_two_default_heaps_one_is_closed),
+        cmocka_unit_test(a_heap_leaves_the_list_once),
+        cmocka_unit_test(all_that_is_accessible_lies_between_guards),
+        cmocka_unit_test(each_page_of_secret_memory_is_there_before_it_is_handed_out),
+        cmocka_unit_test(a_heap_of_secret_memory_does_not_open_where_there_is_none),
+        cmocka_unit_test(a_limit_that_cannot_be_asked_for_is_no_limit_at_all),
+        cmocka_unit_test(access_that_could_not_be_changed_is_told),
+        cmocka_unit_test(cleaning_up_does_not_change_the_error),
+        cmocka_unit_test(free_keeps_errno_when_a_slab_goes_back),
+        cmocka_unit_test(addresses_that_could_not_be_given_back_are_still_known),
+        cmocka_unit_test(a_quota_is_used_to_the_last_byte),
+        cmocka_unit_test(a_slab_has_a_bit_for_each_slot),
+        cmocka_unit_test(small_pieces_of_metadata_lie_side_by_side),
+        cmocka_unit_test(a_directory_has_room_for_every_address),
+        cmocka_unit_test(only_spans_are_taken_for_spans),
+        cmocka_unit_test(without_canaries_no_overrun_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
