@@ -196,6 +196,10 @@ static void what_could_not_be_wiped_is_wiped_before_it_is_used_again(void **stat
     all_well(NULL);
     for (unsigned char *next; (next = ref_alloc_allocate(heap, PAGE)) != NULL;)
         assert_true(all_bytes_are(next, PAGE, 0));
+    unsigned char *page = secret - (uintptr_t)secret % PAGE;
+    assert_int_equal(__real_syscall(SYS_mprotect, page, PAGE, PROT_READ), 0);
+    assert_true(all_bytes_are(page, PAGE, 0));
+    assert_int_equal(__real_syscall(SYS_mprotect, page, PAGE, PROT_NONE), 0);
     assert_true(ref_alloc_validate(heap));
     assert_true(ref_alloc_close(heap));
 }
@@ -501,20 +505,20 @@ static void free_keeps_errno_when_a_slab_goes_back(void **state)
     assert_true(ref_alloc_close(heap));
 }
 
-/* A long secret whose addresses the kernel would not take back: they are used again, and known. */
+/* Those of a long secret, which the kernel would not take back. */
 static void addresses_that_could_not_be_given_back_are_still_known(void **state)
 {
     all_well(state);
-    const size_t size_bytes = 20 * PAGE;
+    unsigned char *secrets[4];
     struct ref_alloc_heap *heap =
         open_heap((struct ref_alloc_config){.quarantine_spans = 1, .fatal = catch_fatal});
     fails(SYS_munmap, ENOMEM);
-    for (int i = 0; i < 4; i++) {
-        unsigned char *secret = ref_alloc_allocate(heap, size_bytes);
-        assert_non_null(secret);
-        assert_fatal(FREE, heap, secret, 0, "");
-        assert_fatal(FREE, heap, secret, 0, REF_ALLOC_FATAL_DOUBLE_FREE);
+    for (size_t i = 0; i < 4; i++) {
+        assert_non_null(secrets[i] = ref_alloc_allocate(heap, 20 * PAGE));
+        ref_alloc_free(heap, secrets[i]);
     }
+    for (size_t i = 0; i < 4; i++)
+        assert_fatal(FREE, heap, secrets[i], 0, REF_ALLOC_FATAL_DOUBLE_FREE);
     all_well(NULL);
     assert_true(ref_alloc_close(heap));
 }
@@ -571,9 +575,10 @@ static void only_spans_are_taken_for_spans(void **state)
     all_well(state);
     struct ref_alloc_heap *heap = open_placed(REF_ALLOC_PLACEMENT_GUARDED);
     assert_non_null(ref_alloc_allocate(heap, 32));
-    unsigned char *behind =
-        metadata_take(&heap->metadata, 4096); /* the descriptors were the last piece */
-    memset(behind, 0xff, 4096);
+    const struct chunk *chunk = atomic_load(&heap->pool.chunks);
+    struct span *behind = metadata_take(&heap->metadata, sizeof(*behind));
+    assert_ptr_equal(behind, &chunk->spans[chunk->layout.span_count]);
+    span_set_state(behind, SPAN_LIVE);
     assert_true(ref_alloc_validate(heap));
     assert_true(ref_alloc_close(heap));
 }
