@@ -18,7 +18,7 @@ SMALL = {
     "corpus-check": ([], (0,), r"[1-9]\d* inputs, [1-9]\d* runs, 0 failed"),
     "coverage": ([], (0,), r"branches"),
     "elsewhere": (["musl"], (0,), r"\d+ passed, 0 failed"),
-    "fuzz-targets": (["--seconds", "5", "--seeds", "1", "--every", "50", "--rate-seconds", "2"], (0,), r"^(met|NOT) "),
+    "fuzz-targets": (["--seconds", "5", "--seeds", "1", "--every", "50", "--unaided-every", "3", "--rate-seconds", "2"], (0,), r"^(met|NOT) "),
     "kill-matrix": (["--without-unit-tests", "--from", "build/made-up.json"], (0, 1), r"^detector "),
     "mutants": (["--count", "3", "--until", "unit"], (0, 1), r"killed"),
     "oss-fuzz-check": ([], (0,), r"^[1-9]\d* passed, 0 failed"),
