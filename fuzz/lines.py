@@ -2,9 +2,10 @@
 """Which lines of an allocator the committed inputs reach: lines.py SUBJECT
 
 For a subject whose library is in this tree (subjects/X.c over X/). What fuzzing cannot reach is listed with its reason in
-X/tests/unfuzzed.txt, a line each: `file | function | source line, or * for all of them | reason`, and - for a function where
-a macro outside of any is meant. Every other line has to be reached, or it fails; so does an entry that is reached, or is no
-longer there. Lines with a brace alone are not counted.
+X/tests/unfuzzed.txt, a line each: `file | function | source line, or * for all of them | reason`. The function is - for what
+stands before the first one of a file; a line whose text is there more than once ends in @ and which of them is meant. Every
+other line has to be reached, or it fails; so does an entry that is reached, no longer there, or means more than one line.
+Lines with a brace alone are not counted.
 
 Exit status: 0 every line is reached or listed, 1 not so, 2 it could not run.
 """
@@ -55,7 +56,12 @@ class Lines:
     def of(self, entry):
         """What an entry of the list means."""
         file, function, what = entry
-        return {place for place in self.counts if (place[0], self.function[place]) == (file, function) and what in ("*", self.text[place])}
+        inside = sorted(place for place in self.counts if (place[0], self.function[place]) == (file, function))
+        text, at, which = what.rpartition(" @")
+        if not at or not which.isdigit():
+            return {place for place in inside if what in ("*", self.text[place])}
+        alike = [place for place in inside if self.text[place] == text]
+        return set(alike[int(which) - 1 : int(which)])
 
 
 def measure(stem):
@@ -96,8 +102,9 @@ def judge(lines, entries):
     missed, excused, stale = lines.missed(), set(), []
     for entry in entries:
         places = lines.of(entry)
-        excused |= places & missed
-        if not places & missed or (entry[2] == "*" and not places <= missed):
+        if places and places <= missed and (entry[2] == "*" or len(places) == 1):
+            excused |= places
+        else:
             stale.append(entry)
     return sorted(lines.counts.keys() - excused), sorted(missed - excused), sorted(stale)
 
@@ -111,6 +118,13 @@ def lines_covered(subject):
 
 
 def main():
+    try:
+        return report()
+    except (OSError, subprocess.CalledProcessError) as error:
+        recipes.die(error)
+
+
+def report():
     parser = recipes.words.Parser(description=__doc__, formatter_class=recipes.argparse.RawDescriptionHelpFormatter)
     parser.add_argument("subject")
     subject = parser.parse_args().subject

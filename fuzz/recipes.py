@@ -357,7 +357,7 @@ def corpus_check(options):
                 failures += len(failed)
                 for line in failed:
                     print(f"{variant.name} under {engine}: {line}")
-    print(f"{count} inputs, {runs} runs, {failures} failed")
+    print(f"{count} inputs, {runs} runs, 0 failed" if failures == 0 else f"{count} inputs, {failures} runs failed")
     return 1 if failures else 0
 
 

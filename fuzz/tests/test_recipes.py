@@ -11,6 +11,12 @@ import pytest
 BUILD = pathlib.Path(os.environ["STRONGROOM_BUILD"])
 SOURCE = pathlib.Path(os.environ["STRONGROOM_SOURCE"])
 RECIPES = SOURCE / "fuzz" / "recipes.py"
+os.environ["STRONGROOM_FUZZ_BUILD"] = str(BUILD)
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(SOURCE / "fuzz"))
+import recipes  # noqa: E402
+import targets  # noqa: E402
+
 PROGRAM = """strongroom program 1
 open
 alloc s1 3
@@ -87,4 +93,7 @@ def test_every_committed_input_runs_well_on_good_subjects_under_both_engines():
     bad = recipe("corpus-check", "wipe-sizeof-pointer")
     assert bad.returncode == 1
     for engine in ("libfuzzer", "afl"):
-        assert f'wipe-sizeof-pointer under {engine}: ' in bad.stdout
+        assert f"wipe-sizeof-pointer under {engine}: " in bad.stdout
+        for path, found in (("defects/wipe-sizeof-pointer", True), ("controls/correct", False)):
+            (variant,) = recipes.variants_of(BUILD / f"{path}.so")
+            assert (targets.seconds_by_inputs(engine, variant) is not None) == found

@@ -73,7 +73,7 @@ def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatch):
 def test_what_the_inputs_find_by_themselves_is_measured_once(tmp_path, monkeypatch):
     monkeypatch.setattr(targets, "seconds_by_inputs", lambda engine, variant: 0.3)
     monkeypatch.setattr(targets, "seconds_to_find", None)
-    assert targets.survival(targets.Kept(tmp_path / "kept", fresh=True), "x", "a", None, OPTIONS) == [0.3] * 10
+    assert targets.survival(targets.Kept(tmp_path / "kept", fresh=True), "x", "a", None, OPTIONS) == targets.ByInputs([0.3])
 
 
 def test_an_engine_by_itself_is_reported_with_what_it_did_not_find(tmp_path, monkeypatch):
@@ -94,6 +94,8 @@ DA:3,0
 DA:4,3
 DA:6,0
 DA:7,0
+DA:8,0
+DA:9,0
 end_of_record
 SF:/elsewhere/b.c
 DA:1,0
@@ -105,6 +107,8 @@ void reached(void) {
 
 void never(void)
 {
+    return;
+    return;
 """
 
 
@@ -124,7 +128,14 @@ def test_a_reason_for_what_is_reached_or_gone_is_stale(counted):
         assert lines.judge(counted, {entry: "why"})[2] == [entry]
 
 
-@pytest.mark.skipif(not shutil.which(lines.COV), reason="needs llvm")
+def test_a_reason_is_for_one_line(counted):
+    assert lines.judge(counted, {("a.c", "never", "return;"): "why"})[2]
+    can, missed, stale = lines.judge(counted, {("a.c", "never", "return; @2"): "why", ("a.c", "reached", "return;"): "why"})
+    assert not stale and ("a.c", 9) not in can and ("a.c", 8) in missed
+    assert lines.judge(counted, {("a.c", "never", "return; @3"): "why"})[2]
+
+
+@pytest.mark.skipif(not (shutil.which("clang") and shutil.which(lines.COV)), reason="needs clang and llvm-cov")
 def test_every_line_of_an_allocator_with_sources_is_reached_or_has_a_reason():
     done = subprocess.run([sys.executable, SOURCE / "fuzz" / "lines.py", "ref-alloc"], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr

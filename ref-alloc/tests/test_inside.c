@@ -108,6 +108,18 @@ static void slots_are_taken_in_turn(void **state)
     assert_true(ref_alloc_close(heap));
 }
 
+/* The first page of a chunk is the guard before its first span. */
+static void a_guard_is_no_span(void **state)
+{
+    (void)state;
+    set_up_secrets();
+    const struct chunk *chunk = span_of(guarded_secret)->chunk;
+    assert_null(pool_find(&heap->pool, chunk->base));
+    assert_null(pool_find(&heap->pool, chunk->base + PAGE - 1));
+    assert_ptr_equal(pool_find(&heap->pool, chunk->base + PAGE), &chunk->spans[0]);
+    assert_true(ref_alloc_close(heap));
+}
+
 static struct lock held_lock;
 static _Atomic bool done_waiting;
 
@@ -162,6 +174,7 @@ int main(void)
         cmocka_unit_test(validate_sees_guarded_secrets),
         cmocka_unit_test(validate_sees_slabs),
         cmocka_unit_test(slots_are_taken_in_turn),
+        cmocka_unit_test(a_guard_is_no_span),
         cmocka_unit_test(locks_wait),
         cmocka_unit_test(slots_are_shared_at_the_limit),
     };

@@ -9,6 +9,10 @@ import sys
 import pytest
 
 SOURCE = pathlib.Path(os.environ["STRONGROOM_SOURCE"])
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(SOURCE / "tools"))
+import judged  # noqa: E402
+
 PROMISES = ("locked", "fresh")
 
 
@@ -78,7 +82,7 @@ def test_what_is_documented_of_a_good_subject_is_no_false_alarm(matrix):
 
 def test_others_add_their_columns_by_place(matrix, tmp_path):
     (tmp_path / "detectors").mkdir()
-    (tmp_path / "detectors" / "fuzzer.json").write_text(json.dumps({"defects": {"e0": {"caught": True, "seconds": 3}}, "good": {}}))
+    (tmp_path / "detectors" / "fuzzer.json").write_text(json.dumps({"of": judged.digest(), "defects": {"e0": {"caught": True, "seconds": 3}, "gone": {"caught": True}}, "good": {}}))
     _, found, bars = matrix(MANY + [defect("e0", [])], ALL_CAUGHT + [subject("e0"), subject("control-correct")])
     assert next(row for row in found["defects"] if row["id"] == "e0")["caught_by"] == ["fuzzer"]
     assert bars["caught by nobody"]["met"]
@@ -92,7 +96,7 @@ def test_a_result_without_the_defects_is_of_no_use(matrix):
 def test_what_another_detector_left_is_a_column_with_its_survival_times(matrix, tmp_path):
     (tmp_path / "detectors").mkdir()
     cell = {"caught": True, "seconds": 0.5, "survival": "0.5 s of 60, 10 seeds"}
-    column = {"defects": {"d0": cell, "e0": cell | {"caught": False}}, "good": {"control-correct": {"caught": False}}}
+    column = {"of": judged.digest(), "defects": {"d0": cell, "e0": cell | {"caught": False}}, "good": {"control-correct": {"caught": False}}}
     (tmp_path / "detectors" / "an-engine.json").write_text(json.dumps(column))
     more = [defect("e0", ["fresh"]), defect("e1", ["fresh"])]
     seen = [subject("e0", fresh="broken"), subject("e1", fresh="broken"), subject("control-correct")]
@@ -103,3 +107,37 @@ def test_what_another_detector_left_is_a_column_with_its_survival_times(matrix, 
     first = next(row for row in found["defects"] if row["id"] == "d0")
     assert first["caught_by"] == ["an-engine", "locked"] and first["first_seconds"] == 0.5
     assert found["cells"]["an-engine"]["d0"]["survival"] == cell["survival"]
+
+
+def test_a_column_about_other_allocators_is_left_out(matrix, tmp_path):
+    (tmp_path / "detectors").mkdir()
+    column = {"defects": {"e0": {"caught": True}}, "good": {"control-correct": {"caught": False}}}
+    for name, more in (("old", {"of": "0123456789abcdef"}), ("unsaid", {})):
+        (tmp_path / "detectors" / f"{name}.json").write_text(json.dumps(column | more))
+    status, found, bars = matrix(MANY + [defect("e0", ["fresh"])], ALL_CAUGHT + [subject("e0"), subject("control-correct")])
+    assert status == 1 and bars["caught by nobody"]["how"] == "e0"
+    assert not {"old", "unsaid"} & {entry["detector"] for entry in found["detectors"]}
+
+
+@pytest.mark.parametrize("verdict", ["error", "not observable here"])
+def test_where_a_promise_that_must_catch_did_not_look_the_bar_is_not_met(matrix, verdict):
+    seen = [subject("e0", fresh=verdict, locked="broken"), subject("control-correct")]
+    status, _, bars = matrix(MANY + [defect("e0", ["fresh"], may=["locked"])], ALL_CAUGHT + seen)
+    assert status == 1 and not bars["caught by all that must"]["met"]
+    assert "not looked for in: e0" in bars["caught by all that must"]["how"]
+
+
+def test_an_error_on_a_good_subject_is_a_false_alarm(matrix):
+    _, _, bars = matrix(MANY, ALL_CAUGHT + [subject("control-correct", fresh="error")])
+    assert bars["false alarms on good subjects"]["measured"] == 1
+
+
+def test_no_false_alarm_where_nobody_looked_is_no_bar_met(matrix):
+    status, error, _ = matrix(MANY, ALL_CAUGHT)
+    assert status == 2 and error == "kill-matrix: not in the result: control-correct\n"
+
+
+def test_a_good_subject_on_which_nothing_was_observable_meets_no_bar(matrix):
+    blind = subject("control-correct", **dict.fromkeys(PROMISES, "not observable here"))
+    _, _, bars = matrix(MANY, ALL_CAUGHT + [blind])
+    assert not bars["false alarms on good subjects"]["met"]
