@@ -23,7 +23,7 @@
 #define MAP_CALL SYS_mmap
 #endif
 
-#define CALLS_MAX 100000u /* no test here needs a tenth of that */
+#define CALLS_MAX 20000u /* no test here needs a tenth of that */
 #define FAILURES 2
 
 long __real_syscall(long number, ...);
