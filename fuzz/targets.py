@@ -19,10 +19,11 @@ import sys
 import tempfile
 import time
 
-import judged
 import recipes
 from lines import lines_covered
 from recipes import ASAN_OPTIONS, BUILD, FUZZ, build_engine, find_variants, inputs, run_afl, run_libfuzzer, variants_of, words
+
+import judged  # of tools/, which recipes made known
 
 ENGINES = ("libfuzzer", "afl")
 SAMPLE = {"seeds": 2, "every": 4, "seconds": 20, "unaided_every": 16}
