@@ -85,6 +85,7 @@ static void after_done(struct oracle *o, const struct model_operation *op,
         if (ok)
             o->live[op->slot].access = op->arg;
         o->live[op->slot].unsure = !ok;
+        o->live[op->slot].moved = o->live[op->slot].moved && !ok;
         break;
     case MODEL_TOUCH:
         oracle_after_touch(o, op, event);

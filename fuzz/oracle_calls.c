@@ -66,6 +66,7 @@ void oracle_after_resize(struct oracle *o, const struct model_operation *op,
     slot->address = (uintptr_t)event->address;
     slot->size_bytes = (size_t)event->size_bytes;
     slot->usable_bytes = (size_t)event->usable_bytes;
+    slot->moved = slot->access != SECRET_ACCESS_READ_WRITE;
     /* align_bytes stays: it may keep the alignment it was made with, and the guard its distance. */
     size_t kept = old.size_bytes < slot->size_bytes ? old.size_bytes : slot->size_bytes;
     slot->known_bytes = slot->known_bytes < kept ? slot->known_bytes : kept;

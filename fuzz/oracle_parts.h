@@ -34,6 +34,7 @@ struct place {
     uint32_t fill;
     uint8_t access;
     bool unsure; /* of its access: the call that was to change it failed */
+    bool moved;  /* resized since its access was set: the contract does not say what it is then */
 };
 
 /* What a forked child found; on a page that it shares with its parent. */

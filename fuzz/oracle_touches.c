@@ -41,6 +41,8 @@ static void inside_check(struct oracle *o, bool write, const struct place *p,
 {
     bool may = p->access == SECRET_ACCESS_READ_WRITE || (p->access == SECRET_ACCESS_READ && !write);
     bool did = event->outcome == MODEL_OK;
+    if (p->moved)
+        return;
     oracle_made(o, ORACLE_ACCESS);
     if (may && !did)
         oracle_broken(o, p->access == SECRET_ACCESS_READ_WRITE ? "sizes" : "states",

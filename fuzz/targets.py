@@ -67,7 +67,7 @@ class Kept:
     def __init__(self, path, fresh, of=""):
         self.path = path
         self.values = {} if fresh or not path.exists() else json.loads(path.read_text())
-        if self.values.setdefault("of", of) != of:
+        if self.values.get("of") != of:
             self.values = {"of": of}
 
     def get(self, key, measure):
