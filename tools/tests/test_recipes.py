@@ -5,9 +5,12 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
 
 import pytest
-from test_ci import WORKFLOWS, commands
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from test_ci import WORKFLOWS, commands  # noqa: E402
 
 SOURCE = pathlib.Path(os.environ["STRONGROOM_SOURCE"])
 # Recipe: its arguments, the statuses that it may end with, what it must have said.
