@@ -115,14 +115,38 @@ static enum finding judge_touches(const struct case_run *run, struct evidence *e
     return FINDING_KEPT;
 }
 
-/* Was anything left of the slot's secret when it was freed? */
-static bool shows_when_freed(const struct case_run *run, unsigned slot)
+/* Was anything of a dead secret seen during this operation? */
+static bool shows(const struct case_run *run, const struct seen *operation)
 {
     for (size_t i = 0; i < run->count; i++) {
         const struct seen *seen = &run->seen[i];
         if ((seen->kind == SEEN_BYTES || seen->kind == SEEN_RELEASE) &&
-            seen->operation.code == MODEL_FREE && seen->operation.slot == slot &&
-            seen->bytes.dead_windows > 0)
+            seen->op_index == operation->op_index && seen->bytes.dead_windows > 0)
+            return true;
+    }
+    return false;
+}
+
+static bool seen_wiped(const struct case_run *run, const struct seen *freed)
+{
+    return freed_place_seen(run, freed->op_index, freed->operation.slot) >=
+               freed->event.old_size_bytes &&
+           !shows(run, freed);
+}
+
+/* Something was left of s1, freed without access, and nothing of s2, freed just before, which was as long, could be
+ * written to and was looked at whole. (A resize that was refused leaves a shorter one.) */
+static bool wiped_only_with_access(const struct case_run *run)
+{
+    size_t at = 0;
+    const struct seen *with = NULL;
+    for (const struct seen *seen; (seen = next_seen(run, SEEN_OPERATION, &at)) != NULL;) {
+        if (seen->operation.code != MODEL_FREE || seen->event.outcome != MODEL_OK)
+            continue;
+        if (seen->operation.slot == 2)
+            with = seen;
+        else if (seen->operation.slot == 1 && shows(run, seen) && with != NULL &&
+                 with->event.old_size_bytes == seen->event.old_size_bytes && seen_wiped(run, with))
             return true;
     }
     return false;
@@ -138,7 +162,7 @@ static enum finding judge(const struct case_run *run, struct evidence *evidence)
     enum finding finding = judge_touches(run, evidence);
     if (finding == FINDING_KEPT)
         finding = contents_kept(run, evidence);
-    if (finding == FINDING_KEPT && shows_when_freed(run, 1) && !shows_when_freed(run, 2))
+    if (finding == FINDING_KEPT && wiped_only_with_access(run))
         finding = freed_windows(run, evidence);
     if (finding == FINDING_KEPT)
         say(evidence, "enforced on every page, taken back, and the bytes kept");
