@@ -127,8 +127,15 @@ static bool shows(const struct case_run *run, const struct seen *operation)
     return false;
 }
 
+/* Looked at whole, and all of it zero: that no piece of a secret was recognised would be too little. */
 static bool seen_wiped(const struct case_run *run, const struct seen *freed)
 {
+    for (size_t i = 0; i < run->count; i++) {
+        const struct seen *seen = &run->seen[i];
+        if ((seen->kind == SEEN_BYTES || seen->kind == SEEN_RELEASE) &&
+            seen->op_index == freed->op_index && seen->bytes.place_nonzero > 0)
+            return false;
+    }
     return freed_place_seen(run, freed->op_index, freed->operation.slot) >=
                freed->event.old_size_bytes &&
            !shows(run, freed);
