@@ -80,8 +80,9 @@ static void chunk_search(struct search *search, uint64_t at, size_t size_bytes)
     for (size_t i = 0; i + SECRETS_WINDOW_BYTES <= size_bytes && !search->stopped; i++) {
         if (memcmp(search->bytes + i, &search->marker, sizeof search->marker) == 0)
             search->sight.marked = true;
-        if (search->bytes[i + SECRETS_WINDOW_BYTES - 1] == 0) /* no secret byte is zero */
-            i += SECRETS_WINDOW_BYTES - 1;
+        size_t none = secrets_none(search->bytes + i);
+        if (none > 0)
+            i += none - 1;
         else if (secrets_find(search->secrets, search->bytes + i, &position))
             search->stopped = !search->found(search->arg, at + i, position++);
     }

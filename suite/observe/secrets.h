@@ -31,6 +31,12 @@ void secrets_close(struct secrets *secrets);
 
 /* The secret byte at a position, which may lie beyond the end of the pool (it wraps). */
 uint8_t secrets_byte(const struct secrets *secrets, uint64_t position);
+/* From this window on, how many need no look: the pool has no two zeros in a row, so none of those with such a pair. */
+static inline size_t secrets_none(const uint8_t window[SECRETS_WINDOW_BYTES])
+{
+    const size_t last = SECRETS_WINDOW_BYTES - 1;
+    return window[last] == 0 && window[last - 1] == 0 ? last : 0;
+}
 /* The position at which these 8 bytes stand in the pool; false: nowhere. *position is a guess when
  * it is called: where a secret goes on, the next window is the next one of the pool. */
 bool secrets_find(const struct secrets *secrets, const uint8_t window[SECRETS_WINDOW_BYTES],

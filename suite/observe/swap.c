@@ -249,8 +249,9 @@ static bool chunk_search(const struct swap *swap, size_t at, const struct secret
 {
     uint32_t position = 0;
     for (size_t i = 0; i + SECRETS_WINDOW_BYTES <= CHUNK_BYTES; i++) {
-        if (swap->buffer[i + SECRETS_WINDOW_BYTES - 1] == 0) /* no secret byte is zero */
-            i += SECRETS_WINDOW_BYTES - 1;
+        size_t none = secrets_none(swap->buffer + i);
+        if (none > 0)
+            i += none - 1;
         else if (secrets_find(secrets, swap->buffer + i, &position) &&
                  !found(arg, at + i, position++))
             return false;

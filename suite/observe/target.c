@@ -66,9 +66,9 @@ static void search_chunk(struct search *search, uint64_t address, size_t fresh_b
 
     search->sight.nonzero_bytes += target_nonzero(bytes + search->tail_bytes, fresh_bytes);
     for (size_t i = 0; i + SECRETS_WINDOW_BYTES <= count && !search->stopped; i++) {
-        /* No two secret bytes in a row are zero (secrets.c): such a pair rules out every window that contains it. */
-        if (bytes[i + SECRETS_WINDOW_BYTES - 1] == 0 && bytes[i + SECRETS_WINDOW_BYTES - 2] == 0)
-            i += SECRETS_WINDOW_BYTES - 2;
+        size_t none = secrets_none(bytes + i);
+        if (none > 0)
+            i += none - 1;
         else if (secrets_find(search->secrets, bytes + i, &search->position))
             search->stopped = !search->found(search->arg, base + i, search->position++);
     }
