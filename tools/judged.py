@@ -1,4 +1,5 @@
-"""What a column of the kill matrix is about: a digest of the known-bad allocators and of what they were made from."""
+"""What a result is of: the commit, and a digest of the known-bad allocators and of what they were made from, which a column of
+the kill matrix bears."""
 
 import hashlib
 import pathlib

@@ -2,71 +2,45 @@
  * test_calls.c - what ref-alloc asks of the kernel, call by call: how many calls an operation takes, on which memory,
  * and what holds if one fails, or somebody else does something in the middle of it.
  *
- * Linked with -Wl,--wrap=syscall: os.c makes all its calls through syscall(2), so this sees every one. An operation that
- * never comes to an end makes calls without end, too: so it is told by their number, and not by a clock.
+ * An operation that never comes to an end makes calls without end: so it is told by their number, and not by a clock.
  */
-#include "support.h"
+#include "wrapped.h"
 
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 
 #include "heap.h"
 #include "process.h"
 #include "slab.h"
-#ifndef SYS_memfd_secret
-#define SYS_memfd_secret 447
-#endif
-#ifdef SYS_mmap2
-#define MAP_CALL SYS_mmap2
-#else
-#define MAP_CALL SYS_mmap
-#endif
 
 #define CALLS_MAX 20000u /* no test here needs a tenth of that */
 #define FAILURES 2
 
-long __real_syscall(long number, ...);
-long __wrap_syscall(long number, ...);
-
 struct failure {
     long number;
     int error;
-    size_t skipped; /* so many go well before */
 };
 
 static struct {
     struct failure failures[FAILURES];
-    void (*before)(long number,
-                   const long *arguments); /* for whoever does something in the middle */
+    /* For whoever looks on, or does something in the middle. */
+    void (*before)(long number, const long *arguments);
     void (*after)(long number, const long *arguments, long result);
     size_t calls;
 } kernel;
 
-UNSANITIZED long __wrap_syscall(long number, ...)
+static UNSANITIZED long answer(long number, const long *arguments)
 {
-    long arguments[6];
-    va_list list;
-    va_start(list, number);
-    for (size_t i = 0; i < 6; i++)
-        arguments[i] = va_arg(list, long);
-    va_end(list);
     if (++kernel.calls > CALLS_MAX)
         abort();
     if (kernel.before != NULL)
         kernel.before(number, arguments);
-    for (size_t i = 0; i < FAILURES; i++) {
-        struct failure *failure = &kernel.failures[i];
-        if (failure->error == 0 || failure->number != number)
-            continue;
-        if (failure->skipped == 0) {
-            errno = failure->error;
+    for (size_t i = 0; i < FAILURES; i++)
+        if (kernel.failures[i].error != 0 && kernel.failures[i].number == number) {
+            errno = kernel.failures[i].error;
             return -1;
         }
-        failure->skipped--;
-    }
-    long result = __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3],
-                                 arguments[4], arguments[5]);
+    long result = really(number, arguments);
     if (kernel.after != NULL)
         kernel.after(number, arguments, result);
     return result;

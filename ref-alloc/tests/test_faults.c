@@ -1,25 +1,10 @@
 /*
  * Every system call fails, one after the other: the Nth call of a scenario, once or from then on, before it took
  * effect or after it did. For each: no crash, nothing weaker, secrets whole, and the quota is back afterwards.
- *
- * Linked with -Wl,--wrap=syscall: os.c makes all its calls through syscall(2), so this sees every one.
  */
-#include "support.h"
+#include "wrapped.h"
 
 #include "heap.h"
-
-#include <sys/syscall.h>
-#ifndef SYS_memfd_secret
-#define SYS_memfd_secret 447
-#endif
-#ifdef SYS_mmap2
-#define MAP_CALL SYS_mmap2
-#else
-#define MAP_CALL SYS_mmap
-#endif
-
-long __real_syscall(long number, ...);
-long __wrap_syscall(long number, ...);
 
 enum mode { ONCE, FROM_THEN_ON, ONCE_AFTER_EFFECT, FROM_THEN_ON_AFTER_EFFECT, MODES };
 
@@ -51,14 +36,8 @@ static bool fails_now(void)
     return once ? n == fault.nth : n >= fault.nth;
 }
 
-UNSANITIZED long __wrap_syscall(long number, ...)
+static UNSANITIZED long answer(long number, const long *arguments)
 {
-    long arguments[6];
-    va_list list;
-    va_start(list, number);
-    for (size_t i = 0; i < 6; i++)
-        arguments[i] = va_arg(list, long);
-    va_end(list);
     if (meanwhile) {
         meanwhile = false;
         assert_non_null(ref_alloc_default_heap());
@@ -72,8 +51,7 @@ UNSANITIZED long __wrap_syscall(long number, ...)
         errno = fault.error;
         return -1;
     }
-    long result = __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3],
-                                 arguments[4], arguments[5]);
+    long result = really(number, arguments);
     if (!fails)
         return result;
     errno = fault.error;

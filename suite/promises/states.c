@@ -115,30 +115,32 @@ static enum finding judge_touches(const struct case_run *run, struct evidence *e
     return FINDING_KEPT;
 }
 
-/* Was anything of a dead secret seen during this operation? */
-static bool shows(const struct case_run *run, const struct seen *operation)
+/* What was seen in the looks during one operation, all together. */
+static struct seen_bytes seen_during(const struct case_run *run, const struct seen *operation)
 {
+    struct seen_bytes sum = {0};
     for (size_t i = 0; i < run->count; i++) {
         const struct seen *seen = &run->seen[i];
-        if ((seen->kind == SEEN_BYTES || seen->kind == SEEN_RELEASE) &&
-            seen->op_index == operation->op_index && seen->bytes.dead_windows > 0)
-            return true;
+        if ((seen->kind != SEEN_BYTES && seen->kind != SEEN_RELEASE) ||
+            seen->op_index != operation->op_index)
+            continue;
+        sum.dead_windows += seen->bytes.dead_windows;
+        sum.place_nonzero += seen->bytes.place_nonzero;
     }
-    return false;
+    return sum;
+}
+
+static bool shows(const struct case_run *run, const struct seen *freed)
+{
+    return seen_during(run, freed).dead_windows > 0;
 }
 
 /* Looked at whole, and all of it zero: that no piece of a secret was recognised would be too little. */
 static bool seen_wiped(const struct case_run *run, const struct seen *freed)
 {
-    for (size_t i = 0; i < run->count; i++) {
-        const struct seen *seen = &run->seen[i];
-        if ((seen->kind == SEEN_BYTES || seen->kind == SEEN_RELEASE) &&
-            seen->op_index == freed->op_index && seen->bytes.place_nonzero > 0)
-            return false;
-    }
     return freed_place_seen(run, freed->op_index, freed->operation.slot) >=
                freed->event.old_size_bytes &&
-           !shows(run, freed);
+           seen_during(run, freed).place_nonzero == 0 && !shows(run, freed);
 }
 
 /* Something was left of s1, freed without access, and nothing of s2, freed just before, which was as long, could be

@@ -124,7 +124,13 @@ def test_where_a_promise_that_must_catch_did_not_look_the_bar_is_not_met(matrix,
     seen = [subject("e0", fresh=verdict, locked="broken"), subject("control-correct")]
     status, _, bars = matrix(MANY + [defect("e0", ["fresh"], may=["locked"])], ALL_CAUGHT + seen)
     assert status == 1 and not bars["caught by all that must"]["met"]
-    assert "not looked for in: e0" in bars["caught by all that must"]["how"]
+    assert ("not looked for in: e0" in bars["caught by all that must"]["how"]) == (verdict != "error")
+
+
+def test_an_error_is_no_catch_whoever_else_catches(matrix):
+    seen = [subject("e0", fresh="error", locked="broken"), subject("control-correct")]
+    _, _, bars = matrix(MANY + [defect("e0", ["fresh", "locked"])], ALL_CAUGHT + seen)
+    assert not bars["caught by all that must"]["met"]
 
 
 def test_an_error_on_a_good_subject_is_a_false_alarm(matrix):
