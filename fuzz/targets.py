@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 import tempfile
@@ -107,12 +106,13 @@ def seconds_by_inputs(engine, variant):
         command = recipes.on_inputs(engine, files, folder / "out")
         start = time.monotonic()
         environment = variant.environment(engine, ASAN_OPTIONS=ASAN_OPTIONS)
-        with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, text=True, errors="replace") as process:
+        with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as process:
             try:
                 # AFL++ keeps what its target says to itself.
                 broken = any('{"promise"' in line or line.startswith("+++ Program killed by signal") for line in process.stdout)
             finally:
-                os.killpg(process.pid, signal.SIGKILL)
+                process.terminate()  # not killed: AFL++ ends its server, which has a session of its own
+                process.communicate()
         return round(time.monotonic() - start, 2) if broken else None
 
 
