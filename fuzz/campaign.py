@@ -27,10 +27,9 @@ import sys
 import time
 
 import recipes
-from recipes import ASAN_OPTIONS, FUZZ, INPUT_BYTES_MAX, PROGRAM, die
+from recipes import ASAN_OPTIONS, FUZZ, INPUT_BYTES_MAX, MARK, PROGRAM, die, end_leftovers
 
 FOLDER = FUZZ / "campaign"
-MARK = "STRONGROOM_CAMPAIGN"  # in the environment of whatever a campaign starts: its folder
 SCHEDULES = ("explore", "coe", "rare", "exploit", "lin", "quad", "seek")  # of the secondaries; the main one has `fast`
 ROUND_SECONDS, ROUND_SECONDS_MIN, ROUNDS_MIN = 600, 60, 3
 SAMPLE_SECONDS = 2
@@ -71,18 +70,6 @@ class State:
     def add(self, name, seconds):
         self.values["seconds"][name] = round(self.used(name) + seconds, 1)
         self.save()
-
-
-def end_leftovers(folder):
-    """Processes of a campaign in this folder that was killed: its own mark is in their environment."""
-    wanted = f"{MARK}={folder}".encode()
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                    os.kill(int(entry.name), signal.SIGKILL)
-            except (OSError, PermissionError):
-                pass
 
 
 # ---- violations ----
@@ -323,14 +310,15 @@ plot 'samples.csv' using ($1/3600):2 with lines title 'AFL++', '' using ($1/3600
 
 
 def operations_reached(variant, corpus):
-    """Names of operations that ran, and how many there are."""
+    """The names of the operations that ran, and of those that did not."""
     done = subprocess.run([PROGRAM, "--counts", corpus], env=variant.environment(STRONGROOM_FORK="always"), capture_output=True, text=True, errors="replace")
     rows = [line.split() for line in done.stdout.splitlines() if line.startswith("operation ")]
-    return sorted({name for _, name, outcome, count in rows if outcome != "skipped" and int(count)}), len({name for _, name, _, _ in rows})
+    reached = {name for _, name, outcome, count in rows if outcome != "skipped" and int(count)}
+    return sorted(reached), sorted({name for _, name, _, _ in rows} - reached)
 
 
 def summary_of(variant, work, state, violations):
-    reached, of = operations_reached(variant, work / "corpus")
+    reached, missed = operations_reached(variant, work / "corpus")
     if shutil.which("gnuplot") and (work / "samples.csv").exists():
         subprocess.run(["gnuplot"], input=PLOTS, text=True, cwd=work, stderr=subprocess.DEVNULL)
     samples = [line.split(",") for line in (work / "samples.csv").read_text().splitlines()] if (work / "samples.csv").exists() else []
@@ -340,7 +328,7 @@ def summary_of(variant, work, state, violations):
         "variant": variant.name, "seconds": seconds, "executions": executions,
         "per_second": {name: round(count / seconds) if seconds else 0 for name, count in executions.items()},
         "edges": {"afl": max((int(s[3]) for s in samples), default=0), "libfuzzer": max((int(s[4]) for s in samples), default=0)},
-        "inputs": sum(1 for _ in (work / "corpus").iterdir()), "operations": reached, "operations_of": of,
+        "inputs": sum(1 for _ in (work / "corpus").iterdir()), "operations": reached, "operations_not_reached": missed,
         "violations": violations.found["promises"], "folder": str(work),
     }
 
@@ -349,7 +337,8 @@ def print_summary(show, entry):
     show.line(f"{entry['variant']}: {clock(entry['seconds'])}")
     for engine, name in (("AFL++", "afl"), ("libFuzzer", "libfuzzer")):
         show.line(f"  {engine}: {entry['executions'][name]:,} programs, {entry['per_second'][name]:,} in a second, {entry['edges'][name]} edges")
-    show.line(f"  {entry['inputs']} inputs in the corpus, {len(entry['operations'])} of {entry['operations_of']} operations reached; {entry['folder']}")
+    missed = f", not {', '.join(entry['operations_not_reached'])}" if entry["operations_not_reached"] else ""
+    show.line(f"  {entry['inputs']} inputs in the corpus, {len(entry['operations'])} operations reached{missed}; {entry['folder']}")
     for promise, found in sorted(entry["violations"].items()):
         show.line(f"  broken: {promise}, by {found['count']} inputs: {found['text']}\n    $ just triage {found['file']} {entry['variant']}")
 

@@ -6,14 +6,17 @@ of one of its variants. Where its sources are in the tree it is compiled for cov
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
 import words  # noqa: E402
@@ -24,6 +27,7 @@ FUZZ = BUILD / "fuzz"
 CORPUS = ROOT / "corpus" / "allocator"
 PROGRAM = FUZZ / "strongroom-fuzz"
 FOLDERS = ("subjects", "controls", "defects")
+MARK = "STRONGROOM_CAMPAIGN"  # in the environment of what is to be ended with all that it starts: its folder
 HEADER_BYTES = RECORD_BYTES = 8
 INPUT_BYTES_MAX = 776  # a header and 96 records: as many as the mutator makes
 MINIMISED_BYTES_MAX = 96 * 1024
@@ -39,6 +43,28 @@ AFL_SETTINGS = {
 def die(text):
     print(f"fuzz: {text}", file=sys.stderr)
     sys.exit(2)
+
+
+def marked(folder):
+    """The processes that bear this folder's mark."""
+    wanted = f"{MARK}={folder}".encode()
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if wanted in (entry / "environ").read_bytes().split(b"\0") and int(entry.name) != os.getpid():
+                yield int(entry.name)
+        except OSError:  # it ended, or is another's
+            pass
+
+
+def end_leftovers(folder):
+    """Ends them, also those that began meanwhile. AFL++ leaves some behind, in sessions of their own, that end with nobody."""
+    for _ in range(1000):
+        if not (pids := [*marked(folder)]):
+            break
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.001)
 
 
 # ---- subjects ----

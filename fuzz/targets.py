@@ -105,14 +105,13 @@ def seconds_by_inputs(engine, variant):
         files = inputs(folder / "seeds")
         command = recipes.on_inputs(engine, files, folder / "out")
         start = time.monotonic()
-        environment = variant.environment(engine, ASAN_OPTIONS=ASAN_OPTIONS)
-        with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as process:
+        environment = variant.environment(engine, ASAN_OPTIONS=ASAN_OPTIONS, **{recipes.MARK: str(folder)})
+        with subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as process:
             try:
                 # AFL++ keeps what its target says to itself.
                 broken = any('{"promise"' in line or line.startswith("+++ Program killed by signal") for line in process.stdout)
             finally:
-                process.terminate()  # not killed: AFL++ ends its server, which has a session of its own
-                process.communicate()
+                recipes.end_leftovers(folder)
         return round(time.monotonic() - start, 2) if broken else None
 
 

@@ -17,6 +17,7 @@ sys.path.insert(0, str(SOURCE / "fuzz"))
 import recipes  # noqa: E402
 import targets  # noqa: E402
 
+
 PROGRAM = """strongroom program 1
 open
 alloc s1 3
@@ -97,3 +98,4 @@ def test_every_committed_input_runs_well_on_good_subjects_under_both_engines():
         for path, found in (("defects/wipe-sizeof-pointer", True), ("controls/correct", False)):
             (variant,) = recipes.variants_of(BUILD / f"{path}.so")
             assert (targets.seconds_by_inputs(engine, variant) is not None) == found
+    assert not [path for path in pathlib.Path("/proc").glob("[0-9]*/exe") if os.path.realpath(path) == str(BUILD / "fuzz" / "afl")]

@@ -30,13 +30,13 @@ def defect(name, must, **more):
 @pytest.fixture
 def matrix(tmp_path):
     """Runs it on defects and subjects; returns exit status, kill-matrix.json, targets by name."""
-    def run(defects, subjects):
+    def run(defects, subjects, words=("--without-unit-tests",), **more):
         (tmp_path / "defects").mkdir()
         (tmp_path / "defects" / "index.json").write_text(json.dumps(defects))
         (tmp_path / "result.json").write_text(json.dumps({"subjects": subjects}))
         done = subprocess.run(
-            [sys.executable, SOURCE / "tools" / "kill-matrix", "--build", tmp_path, "--from", tmp_path / "result.json", "--without-unit-tests"],
-            capture_output=True, text=True,
+            [sys.executable, SOURCE / "tools" / "kill-matrix", "--build", tmp_path, "--from", tmp_path / "result.json", *words],
+            capture_output=True, text=True, env={**os.environ, **more},
         )
         if done.returncode == 2:
             return 2, done.stderr, None
@@ -147,3 +147,12 @@ def test_a_good_subject_on_which_nothing_was_observable_meets_no_bar(matrix):
     blind = subject("control-correct", **dict.fromkeys(PROMISES, "not observable here"))
     _, _, bars = matrix(MANY, ALL_CAUGHT + [blind])
     assert not bars["false alarms on good subjects"]["met"]
+
+
+def test_unit_tests_that_fail_on_ref_alloc_itself_catch_nothing(matrix, tmp_path):
+    pytest.importorskip("clang.cindex", reason="python3-clang-14 is not installed")
+    (tmp_path / "controls").mkdir()
+    for name in ("strongroom", "strongroom-case"):
+        (tmp_path / name).touch()
+    status, error, _ = matrix(MANY, [*ALL_CAUGHT, subject("control-correct")], words=(), CC="false")
+    assert status == 2 and error == "kill-matrix: unit fails on ref-alloc as it is, so it can catch nothing: does not link\n"
