@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,6 +42,26 @@ __attribute__((constructor)) static inline void leave_out(void)
         cmocka_set_skip_filter(getenv("REF_ALLOC_TEST_WITHOUT"));
     if (getenv("REF_ALLOC_TEST_ONLY") != NULL)
         cmocka_set_test_filter(getenv("REF_ALLOC_TEST_ONLY"));
+}
+
+/* Says why where a test after the other would fail without a reason. */
+__attribute__((constructor)) static inline void need_locks(void)
+{
+    enum { LOCKED_BYTES = 2 << 20 }; /* the most that a test locks: 1.5 MiB, seen by trying */
+    struct rlimit limit;
+    void *probe;
+
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur >= LOCKED_BYTES)
+        return;
+    probe = mmap(NULL, LOCKED_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (probe == MAP_FAILED || mlock2(probe, LOCKED_BYTES, MLOCK_ONFAULT) != 0) { /* no privilege */
+        fprintf(
+            stderr,
+            "RLIMIT_MEMLOCK is %ju KiB and these tests lock up to %d KiB: raise it (ulimit -l)\n",
+            (uintmax_t)limit.rlim_cur / 1024, LOCKED_BYTES / 1024);
+        exit(EXIT_FAILURE);
+    }
+    munmap(probe, LOCKED_BYTES);
 }
 
 #define PAGE ((size_t)sysconf(_SC_PAGESIZE))
