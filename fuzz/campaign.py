@@ -27,14 +27,14 @@ import sys
 import time
 
 import recipes
-from recipes import ASAN_OPTIONS, FUZZ, INPUT_BYTES_MAX, MARK, PROGRAM, die, end_leftovers
+from recipes import ASAN_OPTIONS, FUZZ, INPUT_BYTES_MAX, MARK, die, end_leftovers, run_apart
 
 FOLDER = FUZZ / "campaign"
 SCHEDULES = ("explore", "coe", "rare", "exploit", "lin", "quad", "seek")  # of the secondaries; the main one has `fast`
 ROUND_SECONDS, ROUND_SECONDS_MIN, ROUNDS_MIN = 600, 60, 3
 SAMPLE_SECONDS = 2
 PR_SET_PDEATHSIG = 1
-NO_PROMISES = ("crash", "sanitizer", "not again")  # what is no promise's, among the violations
+NO_PROMISES = ("crash", "hang", "sanitizer", "not again")  # what is no promise's, among the violations
 INTERRUPTED = 72  # libFuzzer's status when it was told to end
 
 
@@ -58,7 +58,7 @@ class State:
             kept = json.loads(path.read_text(encoding="utf-8"))
             if kept["asked"] == asked and not kept.get("done"):
                 self.values = kept
-                return
+        self.is_new = not self.values["seconds"]
         self.save()
 
     def save(self):
@@ -75,17 +75,6 @@ class State:
 # ---- violations ----
 
 
-def judge_together(variant, paths):
-    """What files break, in one process: path -> a dict like that of recipes.judge."""
-    done = subprocess.run([PROGRAM, *paths], env=variant.environment(STRONGROOM_FORK="always"), capture_output=True, text=True, errors="replace")
-    seen = {}
-    for line in done.stderr.splitlines():
-        path, brace, rest = line.partition(": {")
-        if brace and '"promise"' in rest:
-            seen[pathlib.Path(path)] = json.loads("{" + rest)
-    return seen
-
-
 def judge_sanitized(variant, path):
     """What an input breaks that breaks no promise, as a dict like that of recipes.judge."""
     environment = variant.environment("libfuzzer", ASAN_OPTIONS=ASAN_OPTIONS)
@@ -94,6 +83,11 @@ def judge_sanitized(variant, path):
         if line.startswith("SUMMARY: AddressSanitizer"):
             return {"promise": "sanitizer", "text": line}
     return {"promise": "not again", "text": "an engine said so, a run alone does not"}
+
+
+def passing_over(promises):
+    """What is to be in the environment, so that what is behind these is seen."""
+    return {"STRONGROOM_IGNORE": promises} if promises else {}
 
 
 class Violations:
@@ -106,25 +100,56 @@ class Violations:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.found = json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {"judged": [], "promises": {}}
 
-    def judge(self, paths):
-        """Files are copied to where they stay, under the name of their contents."""
-        new = {}
+    def take(self, paths):
+        """Copies files to where they stay, under the name of their contents; those that were not judged yet."""
+        new = []
         for path in paths:
             try:
                 data = path.read_bytes()
             except OSError:  # of an engine that is at work
                 continue
-            name = hashlib.sha1(data).hexdigest()[:16]
-            if name not in self.found["judged"]:
-                (self.folder / name).write_bytes(data)
-                new[name] = self.folder / name
-        seen = judge_together(self.variant, new.values())
-        for name, path in new.items():
-            self.note(path, seen.get(path) or recipes.judge(self.variant, path) or judge_sanitized(self.variant, path))
-            self.found["judged"].append(name)
+            kept = self.folder / hashlib.sha1(data).hexdigest()[:16]
+            if kept.name not in self.found["judged"] and kept not in new:
+                kept.write_bytes(data)
+                new.append(kept)
+        return new
+
+    def judge(self, paths, slow=()):
+        """What files break; they are gone from where they were then. The slow ones took an engine too long, or too much memory:
+        a busy machine does that, too, so what counts is what breaks something here, and one that never ends is enough."""
+        new = self.take(paths)
+        seen = run_apart(self.variant, new, STRONGROOM_FORK="always", **passing_over(self.to_ignore()))
+        seen |= run_apart(self.variant, [path for path in new if path not in seen], STRONGROOM_FORK="always")
+        for path in new:
+            self.note(path, seen.get(path) or judge_sanitized(self.variant, path))
+        for path in self.take(slow):
+            what = {} if "hang" in self.found["promises"] else run_apart(self.variant, [path], STRONGROOM_FORK="always")
+            if what:
+                self.note(path, what[path])
+            else:
+                path.unlink()
+        write(self.path, json.dumps(self.found, indent=1) + "\n")
+        for path in [*paths, *slow]:
+            path.unlink(missing_ok=True)
+
+    def judge_again(self):
+        """The allocator may be another since these were found."""
+        known = {promise: pathlib.Path(entry["file"]) for promise, entry in self.found["promises"].items()}
+        seen = {promise: self.run_again(promise, path) for promise, path in known.items()}
+        if any(promise != now["promise"] for promise, now in seen.items()):
+            self.found = {"judged": [], "promises": {}}
+            for promise, now in seen.items():
+                if now["promise"] != "not again":
+                    self.note(known[promise], now)
             write(self.path, json.dumps(self.found, indent=1) + "\n")
 
+    def run_again(self, promise, path):
+        others = ",".join(other for other in self.to_ignore().split(",") if other != promise)
+        seen = run_apart(self.variant, [path], STRONGROOM_FORK="always", **passing_over(others))
+        return seen.get(path) or judge_sanitized(self.variant, path)
+
     def note(self, path, seen):
+        self.found["judged"].append(path.name)
         size_bytes = path.stat().st_size
         entry = self.found["promises"].setdefault(seen["promise"], {"count": 0, "bytes": size_bytes + 1})
         entry["count"] += 1
@@ -162,7 +187,7 @@ class Round:
         (self.work / "logs").mkdir(exist_ok=True)
         self.logs[name] = self.work / "logs" / f"{name}.log"
         with self.logs[name].open("wb") as log:
-            more = {MARK: str(FOLDER), "TMPDIR": str(self.work / "tmp")} | ({"STRONGROOM_IGNORE": self.ignore} if self.ignore else {})
+            more = {MARK: str(FOLDER), "TMPDIR": str(self.work / "tmp"), **passing_over(self.ignore)}
             self.processes[name] = subprocess.Popen(command, env=environment | more, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=begin_child, start_new_session=True)
 
     def start_libfuzzer(self, jobs):
@@ -259,15 +284,17 @@ def prepare(variant, work, violations):
     take_in(corpus, work.glob("afl/*/queue/id:*"))
     shutil.rmtree(work / "tmp")
     (work / "tmp").mkdir()
-    for promise_file in bad_inputs(variant, corpus, violations):
-        promise_file.unlink(missing_ok=True)
+    judge_finds(work, violations)  # of a round that was killed
+    violations.judge(recipes.all_broken(variant, corpus, **passing_over(violations.to_ignore())))
 
 
-def bad_inputs(variant, corpus, violations):
-    """Those that break something even with what is known passed over."""
-    bad = recipes.all_broken(variant, corpus, **({"STRONGROOM_IGNORE": violations.to_ignore()} if violations.to_ignore() else {}))
-    violations.judge(bad)
-    return bad
+def finds(work, *kinds):
+    return [path for kind in kinds for path in work.glob(kind)]
+
+
+def judge_finds(work, violations):
+    """What the engines say that breaks something."""
+    violations.judge(finds(work, "artifacts/crash-*", "afl/*/crashes/id:*"), finds(work, "artifacts/timeout-*", "artifacts/oom-*", "afl/*/hangs/id:*"))
 
 
 # ---- showing ----
@@ -311,10 +338,9 @@ plot 'samples.csv' using ($1/3600):2 with lines title 'AFL++', '' using ($1/3600
 
 def operations_reached(variant, corpus):
     """The names of the operations that ran, and of those that did not."""
-    done = subprocess.run([PROGRAM, "--counts", corpus], env=variant.environment(STRONGROOM_FORK="always"), capture_output=True, text=True, errors="replace")
-    rows = [line.split() for line in done.stdout.splitlines() if line.startswith("operation ")]
-    reached = {name for _, name, outcome, count in rows if outcome != "skipped" and int(count)}
-    return sorted(reached), sorted({name for _, name, _, _ in rows} - reached)
+    counts = recipes.counts(variant, corpus)
+    reached = {name for (name, outcome), count in counts.items() if outcome != "skipped" and count}
+    return sorted(reached), sorted({name for name, _ in counts} - reached)
 
 
 def summary_of(variant, work, state, violations):
@@ -343,6 +369,12 @@ def print_summary(show, entry):
         show.line(f"  broken: {promise}, by {found['count']} inputs: {found['text']}\n    $ just triage {found['file']} {entry['variant']}")
 
 
+def waiting(work):
+    """What is yet to be judged: engines are at work until the round ends."""
+    count = len(finds(work, "artifacts/crash-*", "afl/*/crashes/id:*"))
+    return f", {count} finds to be judged" if count else ""
+
+
 # ---- the campaign ----
 
 
@@ -367,7 +399,7 @@ def run_round(variant, work, seconds, cores, state, violations, show, total):
             with (work / "samples.csv").open("a") as samples:
                 samples.write(f"{state.used(variant.name):.0f},{rates[0]:.0f},{rates[1]:.0f},{afl_edges},{libfuzzer_edges}\n")
             show.status(f"{variant.name} {clock(state.used(variant.name))} of {clock(total)}: AFL++ {executions['afl']:,} programs, {afl_edges} edges; "
-                        f"libFuzzer {executions['libfuzzer']:,}, {libfuzzer_edges} edges; broken: {', '.join(violations.promises()) or 'nothing'}")
+                        f"libFuzzer {executions['libfuzzer']:,}, {libfuzzer_edges} edges; broken: {', '.join(violations.promises()) or 'nothing'}{waiting(work)}")
             if now - started >= seconds + 5:
                 break
     finally:
@@ -376,7 +408,7 @@ def run_round(variant, work, seconds, cores, state, violations, show, total):
         # AFL++ writes its numbers once a minute, and when it ends.
         executions.update(afl=before["afl"] + max(0, round_.afl_numbers()[0] - afl_at_start))
         state.save()
-    violations.judge([*work.glob("artifacts/crash-*"), *work.glob("afl/*/crashes/id:*")])
+    judge_finds(work, violations)
     for text in round_.failures():
         show.line(text)
     if all(process.returncode not in (0, INTERRUPTED, -signal.SIGTERM) for process in round_.processes.values()):
@@ -393,6 +425,9 @@ def run_variant(variant, total, cores, state, show):
     work = FOLDER / variant.name
     work.mkdir(parents=True, exist_ok=True)
     violations = Violations(variant, work)
+    if state.is_new:
+        violations.judge_again()
+    recipes.demand_use(variant)
     while state.used(variant.name) < total:
         prepare(variant, work, violations)
         seconds = round_seconds(total, total - state.used(variant.name))

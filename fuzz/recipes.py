@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -155,15 +156,47 @@ def run_libfuzzer(variant, seconds, seed=None, work=None, seeds=None, quiet=Fals
     for line in lines:
         if "Test unit written to " in line and "slow-unit-" not in line:  # a machine that is busy finds nothing
             return pathlib.Path(line.split("written to ", 1)[1]), done.stderr
-    if done.returncode != 0:
-        die(f"libFuzzer ended with status {done.returncode}: {lines[-1] if lines else 'it said nothing'}")
+    if done.returncode != 0 or not any(line.startswith("Done ") for line in lines):
+        if broken := all_broken(variant, work / "corpus") or all_broken(variant, seeds or FUZZ / "seeds"):
+            return broken[0], done.stderr  # such as ended the engine, too
+        die(f"libFuzzer ended in the middle, with status {done.returncode}: {lines[-1] if lines else 'it said nothing'}")
     return None, done.stderr
+
+
+def run_apart(variant, paths, **more):
+    """What programs break, each run in a process of its own: path -> a dict with `promise` and `text`; `crash` and `hang` are
+    such, too."""
+    if not paths:
+        return {}
+    done = subprocess.run([PROGRAM, "--apart", *paths], env=variant.environment(**more), capture_output=True, text=True, errors="replace")
+    seen = {}
+    for line in done.stderr.splitlines():
+        path, brace, rest = line.partition(": {")
+        if brace and '"promise"' in rest:
+            seen[pathlib.Path(path)] = json.loads("{" + rest)
+    if done.returncode != (1 if seen else 0) or not done.stdout.startswith("programs "):
+        die(f"{variant.name}: {(done.stderr.strip().splitlines() or ['it could not be looked at'])[-1]}")
+    return seen
 
 
 def all_broken(variant, folder, **more):
     """The inputs in a folder that break something."""
-    done = subprocess.run([PROGRAM, folder], env=variant.environment(**more), capture_output=True, text=True, errors="replace")
-    return [pathlib.Path(line.split(": {", 1)[0]) for line in done.stderr.splitlines() if '{"promise"' in line]
+    return list(run_apart(variant, [folder], **more))
+
+
+def counts(variant, folder):
+    """(operation, outcome) -> how often, of the programs in a folder; nothing where they do not come to their end."""
+    done = subprocess.run([PROGRAM, "--counts", folder], env=variant.environment(STRONGROOM_FORK="always"), capture_output=True, text=True, errors="replace")
+    rows = [line.split() for line in done.stdout.splitlines()]
+    ended = rows and rows[-1][0] == "programs"
+    return {(row[1], row[2]): int(row[3]) for row in rows if row[0] == "operation"} if ended else {}
+
+
+def demand_use(variant):
+    """An allocator that never gives memory breaks nothing, but nothing was tested."""
+    seen = counts(variant, inputs(FUZZ / "seeds"))
+    if seen and not any(seen[name, "ok"] for name in ("alloc", "alloc-aligned", "crowd")):
+        die(f"{variant.name}: gave no memory to any of the committed programs, so nothing can be tested")
 
 
 def run_afl(variant, seconds, seed=None, work=None, seeds=None, quiet=False, until_crash=False):
@@ -180,16 +213,28 @@ def run_afl(variant, seconds, seed=None, work=None, seeds=None, quiet=False, unt
         return broken[0], ""
     command = ["afl-fuzz", "-V", str(seconds), "-m", "none", "-t", "2000", "-x", write_dictionary(), "-i", seeds, "-o", work]
     command += ["-s", str(seed)] if seed is not None else ["-c", FUZZ / "afl-cmplog"]
-    done = subprocess.run([*command, "--", FUZZ / "afl"], env=variant.environment("afl", **settings), capture_output=True, text=True, errors="replace")
     stats = work / "default" / "fuzzer_stats"
-    crashes = sorted((work / "default" / "crashes").glob("id:*")) if stats.exists() else []
-    if not stats.exists():
-        die(f"AFL++ could not start: {done.stdout[-600:]}")
-    text = stats.read_text() if stats.exists() else ""
+    stats.unlink(missing_ok=True)  # of a run before
+    started = time.time() - 0.1  # files have the time of the last tick
+    end_leftovers(work)
+    try:
+        environment = variant.environment("afl", **settings, **{MARK: str(work)})
+        done = subprocess.run([*command, "--", FUZZ / "afl"], env=environment, capture_output=True, text=True, errors="replace")
+    finally:
+        end_leftovers(work)
+    if done.returncode != 0 or not stats.exists():
+        die(f"AFL++ ended with status {done.returncode}: {done.stdout[-600:]}")
+    text = stats.read_text()
     for line in text.splitlines():
         if not quiet and line.split()[0] in ("execs_done", "execs_per_sec", "stability", "edges_found", "saved_crashes"):
             print(f"  {line}")
-    return (crashes[0] if crashes else None), text
+    return first_broken(variant, work / "default", started), text
+
+
+def first_broken(variant, folder, since):
+    """The first crash that AFL++ found since then; or of what did not end in its time, the first that does not end at all."""
+    new = {name: sorted(path for path in (folder / name).glob("id:*") if path.stat().st_mtime >= since) for name in ("crashes", "hangs")}
+    return next((path for path in new["crashes"]), None) or next((path for path in new["hangs"] if run_apart(variant, [path])), None)
 
 
 def on_inputs(engine, folder, scratch):
@@ -202,6 +247,8 @@ def on_inputs(engine, folder, scratch):
 def fuzz(options):
     engine = "libfuzzer" if options.command == "libfuzzer" else "afl"
     variants = find_variants(options.subject)
+    for variant in variants:
+        demand_use(variant)
     build_engine(engine, variants)
     seconds = max(1, options.seconds // len(variants))
     status = 0
@@ -362,14 +409,14 @@ def failures_on(variant, engine, folder, count, scratch):
     done = subprocess.run(on_inputs(engine, folder, scratch), env=variant.environment(engine, ASAN_OPTIONS=ASAN_OPTIONS), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     lines = (done.stdout + done.stderr).splitlines()
     failed = [line for line in lines if '{"promise"' in line] or [line for line in lines if line.startswith(("+++ Program ", "SUMMARY"))]
-    ran = {"libfuzzer": f" {count} files found", "afl": f"Processed {count} input files"}[engine]
-    if done.returncode != 0 or not any(ran in line for line in lines):
+    ran = re.findall({"libfuzzer": r"^Done (\d+) runs", "afl": r"Processed (\d+) input files"}[engine], "\n".join(lines), re.MULTILINE)
+    if done.returncode != 0 or not ran or int(ran[-1]) < count:
         failed = failed or [f"status {done.returncode}, not all were run: {lines[-1] if lines else 'it said nothing'}"]
     return failed
 
 
 def corpus_check(options):
-    """Every committed input on every variant, under both engines."""
+    """Every committed input on every variant, apart and under both engines."""
     variants = [variant for subject in options.subjects for variant in find_variants(subject)]
     failures = runs = 0
     with tempfile.TemporaryDirectory(dir=FUZZ) as name:
@@ -377,12 +424,16 @@ def corpus_check(options):
         count = len(list(folder.iterdir()))
         for engine in ("libfuzzer", "afl"):
             build_engine(engine, variants)
-            for variant in variants:
-                failed = failures_on(variant, engine, folder, count, pathlib.Path(name) / engine)
-                runs += count
-                failures += len(failed)
-                for line in failed:
-                    print(f"{variant.name} under {engine}: {line}")
+        for variant in variants:
+            demand_use(variant)
+            failed = {"apart": [f"{path.name}: {seen['promise']}: {seen['text']}" for path, seen in run_apart(variant, [folder]).items()]}
+            for engine in ("libfuzzer", "afl"):
+                failed[f"under {engine}"] = failures_on(variant, engine, folder, count, pathlib.Path(name) / engine)
+            runs += count * len(failed)
+            for how, lines in failed.items():
+                failures += len(lines)
+                for line in lines:
+                    print(f"{variant.name} {how}: {line}")
     print(f"{count} inputs, {runs} runs, 0 failed" if failures == 0 else f"{count} inputs, {failures} runs failed")
     return 1 if failures else 0
 

@@ -5,20 +5,27 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "fuzz/admit.h"
 #include "fuzz/target.h"
 #include "model/emit.h"
 #include "model/program.h"
+#include "model/raw.h"
 
 #define FILE_BYTES_MAX ((size_t)1 << 20)
 
 static const char usage[] =
     "usage: strongroom-fuzz [--counts] FILE|FOLDER...   run programs, in one process\n"
+    "       strongroom-fuzz --apart FILE|FOLDER...      run each in a process of its own, for 20 s at most\n"
     "       strongroom-fuzz --print FILE                a program as text\n"
     "       strongroom-fuzz --c FILE                    as a C program\n"
     "       strongroom-fuzz --assemble FOLDER FILE...   as bytes, to FOLDER/NAME\n"
@@ -27,11 +34,17 @@ static const char usage[] =
     "\n"
     "A program is bytes, or text that begins with `strongroom program`. The subject is the shared object at\n"
     "$STRONGROOM_SUBJECT, its variant $STRONGROOM_VARIANT; fuzz/README.md has the rest of the environment.\n"
-    "Each program that breaks a promise is one line on standard error, its end JSON. --counts says how often each\n"
-    "operation came to each outcome, and how often each check of the oracle was made.\n"
+    "Each program that breaks a promise is one line on standard error, its end JSON; apart also what crashes (\"crash\")\n"
+    "or does not end (\"hang\"). The last to come is `programs N` on standard output: without it not all were run.\n"
+    "--counts adds how often each operation came to each outcome, and how often each check of the oracle was made.\n"
     "Exit status: 0 nothing is broken, 1 something is, 2 it could not be looked at.\n";
 
+#define HANG_MS 20000
+#define HANG_AGAIN_MS 1000 /* for one that is known to hang: a program takes milliseconds */
+
 static int status;
+static bool apart;
+static uint64_t programs; /* that were run */
 
 static bool complain(const char *path, const char *why)
 {
@@ -73,12 +86,88 @@ static bool file_read(const char *path, struct file *file)
 
 /* ---- running ---- */
 
+/* Waits for a child; false: it does not end. */
+static bool child_ended(pid_t child, int *how)
+{
+    static int patience_ms = HANG_MS;
+    struct pollfd waiting = {.fd = (int)syscall(SYS_pidfd_open, child, 0), .events = POLLIN};
+    bool ended = waiting.fd < 0 ||
+                 poll(&waiting, 1, patience_ms) > 0; /* before Linux 5.3: for as long as it takes */
+    if (!ended) {
+        patience_ms = HANG_AGAIN_MS;
+        (void)kill(child, SIGKILL);
+    }
+    (void)waitpid(child, how, 0);
+    (void)kill(-child, SIGKILL); /* and what it left behind */
+    if (waiting.fd >= 0)
+        (void)close(waiting.fd);
+    return ended;
+}
+
+/* What became of a child that did not come to its end. */
+static struct violation violation_by_end(bool ended, int how)
+{
+    struct violation seen = {.promise_id = "crash"};
+    if (!ended) {
+        (void)snprintf(seen.promise_id, sizeof seen.promise_id, "hang");
+        (void)snprintf(seen.text, sizeof seen.text, "it did not end in its time");
+    } else if (WIFSIGNALED(how)) {
+        (void)snprintf(seen.text, sizeof seen.text, "the process was killed by signal %d",
+                       WTERMSIG(how));
+    } else {
+        (void)snprintf(seen.text, sizeof seen.text, "it ended the process with status %d",
+                       WEXITSTATUS(how));
+    }
+    return seen;
+}
+
+/* What a child leaves to its parent: a subject may leave with any status, and close every file. */
+struct left {
+    bool ended;
+    struct violation violation;
+};
+
+static _Noreturn void run_child(struct left *left, const struct file *file)
+{
+    (void)setpgid(0, 0);
+    const struct violation *seen = target_run(file->bytes, file->count);
+    if (seen != NULL)
+        left->violation = *seen;
+    left->ended = true;
+    for (;;)
+        (void)raise(SIGKILL); /* nothing of the subject's runs any more */
+}
+
+/* Runs a program in a process of its own. NULL: nothing is broken, or it could not be run. */
+static const struct violation *run_apart(const char *path, const struct file *file)
+{
+    static struct left *left;
+    int how = 0;
+    if (left == NULL) /* raw: it is none of the subject's mappings, which the ledger counts */
+        left = (void *)raw_call6(SYS_mmap, 0, sizeof *left, PROT_READ | PROT_WRITE,
+                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    *left = (struct left){.ended = false};
+    pid_t child = fork();
+    if (child == 0)
+        run_child(left, file);
+    bool ended = child > 0 && child_ended(child, &how);
+    if (!left->ended && (child < 0 || (ended && WIFEXITED(how) && WEXITSTATUS(how) == 2))) {
+        (void)complain(path, "could not be run"); /* the target itself has said why */
+        return NULL;
+    }
+    if (!left->ended)
+        left->violation = violation_by_end(ended, how);
+    return left->violation.promise_id[0] != '\0' ? &left->violation : NULL;
+}
+
 static void run_file(const char *path)
 {
     static struct file file;
     if (!file_read(path, &file))
         return;
-    const struct violation *violation = target_run(file.bytes, file.count);
+    const struct violation *violation =
+        apart ? run_apart(path, &file) : target_run(file.bytes, file.count);
+    programs++;
     if (violation == NULL)
         return;
     (void)fprintf(stderr, "%s: ", path);
@@ -111,7 +200,6 @@ static void print_counts(void)
 {
     static const char *const outcomes[] = {"ok", "refused", "skipped", "trapped", "died"};
     const struct target_counts *counts = target_counts();
-    (void)printf("programs %" PRIu64 "\n", counts->programs);
     for (unsigned code = 0; code < MODEL_CODES; code++) {
         struct model_operation op = {.code = (uint8_t)code};
         char text[96];
@@ -132,6 +220,7 @@ static void run(char **paths, bool counts)
         run_path(*paths);
     if (counts)
         print_counts();
+    (void)printf("programs %" PRIu64 "\n", programs);
 }
 
 /* ---- other forms ---- */
@@ -272,6 +361,8 @@ int main(int argc, char **argv)
             assemble(argv[2], argv[i]);
     else if (strcmp(first, "--counts") == 0 && argc > 2)
         run(argv + 2, true);
+    else if ((apart = strcmp(first, "--apart") == 0) && argc > 2)
+        run(argv + 2, false);
     else if (argc > 1 && first[0] != '-')
         run(argv + 1, false);
     else

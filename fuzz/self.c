@@ -2,12 +2,14 @@
 /* self.c: see self.h. */
 #include "fuzz/self.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "model/ledger.h"
 #include "model/machine.h"
@@ -55,6 +57,8 @@ struct own_file {
     const char *path;
     bool is_open;
     long file;
+    dev_t device;
+    ino_t inode;
 };
 static struct own_file memory = {.path = "/proc/self/mem"};
 static struct own_file status = {.path = "/proc/self/status"};
@@ -73,7 +77,21 @@ static bool own_open(struct own_file *own)
         return !raw_failed(own->file);
     own->is_open = true;
     own->file = raw_call4(SYS_openat, AT_FDCWD, own->path, O_RDONLY | O_CLOEXEC, 0);
-    return !raw_failed(own->file);
+    struct stat about;
+    if (raw_failed(own->file) || fstat((int)own->file, &about) != 0)
+        return false;
+    own->device = about.st_dev;
+    own->inode = about.st_ino;
+    return true;
+}
+
+/* A subject may close what it did not open: then it is opened again. */
+static bool own_again(struct own_file *own, long result)
+{
+    if (result != -EBADF)
+        return false;
+    own->is_open = false;
+    return own_open(own);
 }
 
 static void own_close(struct own_file *own)
@@ -87,8 +105,23 @@ size_t memory_read(uintptr_t address, void *out, size_t size_bytes)
 {
     if (!own_open(&memory))
         return 0;
-    long got = raw_call4(SYS_pread64, memory.file, out, size_bytes, address);
+    long got;
+    do
+        got = raw_call4(SYS_pread64, memory.file, out, size_bytes, address);
+    while (own_again(&memory, got));
     return raw_failed(got) ? 0 : (size_t)got;
+}
+
+static bool own_is_there(const struct own_file *own)
+{
+    struct stat now;
+    return !own->is_open || raw_failed(own->file) || fstat((int)own->file, &now) != 0 ||
+           (now.st_dev == own->device && now.st_ino == own->inode);
+}
+
+bool memory_files_are_there(void)
+{
+    return own_is_there(&memory) && own_is_there(&status) && own_is_there(&pagemap);
 }
 
 bool memory_try(void (*access)(void *arg), void *arg)
@@ -156,6 +189,8 @@ static bool visit_touched(struct visit *whole)
                         .return_mask = SCAN_PRESENT | SCAN_SWAPPED};
     while (scan.start < scan.end && whole->more) {
         long count = raw_call3(SYS_ioctl, pagemap.file, SCAN_CALL, &scan);
+        if (own_again(&pagemap, count))
+            continue;
         if (raw_failed(count))
             return false;
         for (long i = 0; i < count && whole->more; i++) {
@@ -189,7 +224,10 @@ uint64_t memory_locked_bytes(void)
     char text[4096] = "";
     if (!own_open(&status))
         return UINT64_MAX;
-    long got = raw_call4(SYS_pread64, status.file, text, sizeof text - 1, 0);
+    long got;
+    do
+        got = raw_call4(SYS_pread64, status.file, text, sizeof text - 1, 0);
+    while (own_again(&status, got));
     if (raw_failed(got))
         return UINT64_MAX;
     text[got] = '\0';

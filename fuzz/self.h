@@ -16,6 +16,9 @@
 /* Reads up to size_bytes at address. How many could be read: 0 where nothing is mapped, or where the
  * kernel itself cannot look (memfd_secret). */
 size_t memory_read(uintptr_t address, void *out, size_t size_bytes);
+/* Are these files still those that were opened here? A subject that closes the files of others may have got another
+ * under the number of one; one that is closed only is opened again. */
+bool memory_files_are_there(void);
 /* In a forked child, before anything else here. */
 void memory_forked(void);
 /* Calls access(arg), which touches memory of the subject's; false if that trapped. For memory that should be

@@ -2,6 +2,7 @@
 /* target.c: see target.h. */
 #include "fuzz/target.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "fuzz/counters.h"
 #include "fuzz/discard.h"
 #include "fuzz/privileges.h"
+#include "fuzz/self.h"
 #include "model/raw.h"
 #include "model/subject.h"
 #include "model/tools.h"
@@ -27,7 +29,12 @@ static struct {
     struct target_counts counts;
     struct model_program program;
     uint32_t original_index[ADMIT_OPERATIONS_MAX];
+    size_t admitted, ended;     /* operations of the input, those that came to their end */
     struct violation violation; /* as reported: the index is that of the input */
+    long runs_in;               /* the process in which an engine's program runs; else 0 */
+    bool engine_known;
+    struct sigaction abort_loaded,
+        abort_engine; /* what SIGABRT does: at the end of the start, and when an engine begins */
 } target;
 
 MODEL_PRINTF(1, 2)
@@ -39,7 +46,57 @@ static _Noreturn void refuse(const char *format, ...)
     (void)vfprintf(stderr, format, list);
     (void)fputs("\n", stderr);
     va_end(list);
+    target.runs_in = 0;
     _exit(2);
+}
+
+/* What was left out counts; all of the teardown is one more than the last. */
+static uint32_t index_in_input(size_t index)
+{
+    if (index < target.admitted)
+        return target.original_index[index];
+    return target.admitted > 0 ? target.original_index[target.admitted - 1] + 1 : (uint32_t)index;
+}
+
+/* ------------------------------------------------------------------------------------ the end of all */
+
+/* As an engine expects it, whatever the subject made of that signal. */
+static _Noreturn void die_loudly(void)
+{
+    bool has_own = target.engine_known &&
+                   memcmp(&target.abort_engine.sa_sigaction, &target.abort_loaded.sa_sigaction,
+                          sizeof target.abort_loaded.sa_sigaction) != 0;
+    target.runs_in = 0;
+    if (has_own)
+        (void)sigaction(SIGABRT, &target.abort_engine, NULL);
+    else
+        (void)signal(SIGABRT, SIG_DFL);
+    abort();
+}
+
+/* A subject that ends the process would end the search, and to an engine nothing would be wrong with that. */
+static void end_at_exit(void)
+{
+    if (target.runs_in == 0 || target.runs_in != raw_call0(SYS_getpid))
+        return;
+    target.violation = (struct violation){.promise_id = "crash",
+                                          .op_index = index_in_input(target.ended),
+                                          .text = "it ended the process"};
+    target_print(&target.violation);
+    die_loudly();
+}
+
+/* Instead of libc's, which end the process without what is registered for that. */
+void _exit(int status)
+{
+    end_at_exit();
+    for (;;)
+        raw_call1(SYS_exit_group, status);
+}
+
+void _Exit(int status)
+{
+    _exit(status);
 }
 
 /* ---------------------------------------------------------------------------------------- start */
@@ -87,6 +144,8 @@ void target_start(void)
     target.host.end = count_end;
     target.counts.checks = oracle_counts(target.oracle);
     model_keep_handlers(true);
+    (void)sigaction(SIGABRT, NULL, &target.abort_loaded);
+    (void)atexit(end_at_exit);
 }
 
 /* ---------------------------------------------------------------------------------------- a run */
@@ -95,6 +154,7 @@ static void count_end(void *arg, const struct model_operation *operation,
                       const struct model_event *event)
 {
     target.counts.operations[operation->code][event->outcome]++;
+    target.ended++;
     oracle_end(arg, operation, event);
 }
 
@@ -132,14 +192,13 @@ static void limit_restore(void)
     privileges_limit(ADMIT_LIMIT_BYTES);
 }
 
-static void settle(size_t admitted)
+static void settle(void)
 {
-    const struct violation *seen = oracle_violation(target.oracle);
-    target.violation = *seen;
-    if (seen->promise_id[0] != '\0' && seen->op_index < admitted)
-        target.violation.op_index = target.original_index[seen->op_index];
-    else if (seen->promise_id[0] != '\0' && admitted > 0)
-        target.violation.op_index = target.original_index[admitted - 1] + 1;
+    target.violation = *oracle_violation(target.oracle);
+    if (target.violation.promise_id[0] != '\0')
+        target.violation.op_index = index_in_input(target.violation.op_index);
+    if (!memory_files_are_there())
+        refuse("the subject closed files that were opened to look at it, and uses their numbers");
     /* Also after a close that went well: no program may depend on those before it. */
     if ((target.variant->flags & SECRET_ALLOC_USES_FATAL) != 0 && !discard_subject())
         refuse("the subject made more mappings than can be followed");
@@ -152,7 +211,8 @@ const struct violation *target_run(const uint8_t *bytes, size_t count_bytes)
     model_program_decode(program, bytes, count_bytes);
     admit(program, target.variant, &target.claims,
           target.always_fork || admit_may_fork(bytes, count_bytes), target.original_index);
-    size_t admitted = program->count;
+    size_t admitted = target.admitted = program->count;
+    target.ended = 0;
     bool crowd = has_crowd(program);
     append_teardown(program);
     if (!crowd) /* there is no crowd to be freed */
@@ -165,7 +225,7 @@ const struct violation *target_run(const uint8_t *bytes, size_t count_bytes)
         refuse("%s", error);
     oracle_finish(target.oracle);
     limit_restore();
-    settle(admitted);
+    settle();
     return target.violation.promise_id[0] != '\0' ? &target.violation : NULL;
 }
 
@@ -189,9 +249,14 @@ void target_print(const struct violation *violation)
 
 void target_run_or_abort(const uint8_t *bytes, size_t count_bytes)
 {
+    if (!target.engine_known)
+        (void)sigaction(SIGABRT, NULL, &target.abort_engine);
+    target.engine_known = true;
+    target.runs_in = raw_call0(SYS_getpid);
     const struct violation *violation = target_run(bytes, count_bytes);
+    target.runs_in = 0;
     if (violation == NULL)
         return;
     target_print(violation);
-    abort();
+    die_loudly();
 }

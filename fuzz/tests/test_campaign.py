@@ -86,6 +86,47 @@ def test_a_violation_is_judged_once_and_its_smallest_input_is_shown(tmp_path, va
     assert campaign.Violations(variant, tmp_path).promises() == ["zero-on-free"]
 
 
+def test_what_engines_found_in_a_round_that_was_killed_is_judged(tmp_path, variant):
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "artifacts" / "crash-1").write_bytes(BAD)
+    violations = campaign.Violations(variant, tmp_path)
+    campaign.judge_finds(tmp_path, violations)
+    assert violations.promises() == ["zero-on-free"]
+    assert list((tmp_path / "artifacts").iterdir()) == []
+
+
+def test_what_lies_behind_a_known_violation_is_seen(tmp_path):
+    leaking = recipes.Variant(BUILD / "controls" / "leaking.so", "control-leaking")
+    violations = campaign.Violations(leaking, tmp_path)
+    for data, promises in ((BAD, 1), (BAD + BAD[-8:], 2)):  # of the second, too, the first that is broken is the same
+        (tmp_path / "find").write_bytes(data)
+        violations.judge([tmp_path / "find"])
+        assert len(violations.promises()) == promises
+
+
+def test_what_was_slow_counts_only_where_it_breaks_something_here(tmp_path):
+    correct = recipes.Variant(BUILD / "controls" / "correct.so", "control-correct")
+    (tmp_path / "slow").write_bytes(BAD)
+    violations = campaign.Violations(correct, tmp_path)
+    violations.judge([], [tmp_path / "slow"])
+    assert violations.promises() == [] and list((tmp_path / "crashes").iterdir()) == []
+    hangs = campaign.Violations(recipes.Variant(BUILD / "suite" / "tests" / "hang_alloc.so", "hang-alloc"), tmp_path)
+    (tmp_path / "slow").write_bytes(BAD)
+    hangs.judge([], [tmp_path / "slow"])
+    assert hangs.promises() == ["hang"] and hangs.to_ignore() == ""
+
+
+def test_what_was_mended_is_broken_no_more(tmp_path, variant):
+    (tmp_path / "bad").write_bytes(BAD)
+    campaign.Violations(variant, tmp_path).judge([tmp_path / "bad"])
+    still = campaign.Violations(variant, tmp_path)
+    still.judge_again()
+    assert still.promises() == ["zero-on-free"]
+    mended = campaign.Violations(recipes.Variant(BUILD / "controls" / "correct.so", "control-correct"), tmp_path)
+    mended.judge_again()
+    assert mended.promises() == campaign.Violations(variant, tmp_path).promises() == []
+
+
 def test_only_processes_of_the_same_campaign_are_ended(tmp_path):
     def process(folder):
         return subprocess.Popen(["sleep", "60"], env={**os.environ, campaign.MARK: str(folder)})

@@ -10,6 +10,7 @@ import pytest
 
 BUILD = pathlib.Path(os.environ["STRONGROOM_BUILD"])
 SOURCE = pathlib.Path(os.environ["STRONGROOM_SOURCE"])
+FIXTURES = BUILD / "suite" / "tests"
 RECIPES = SOURCE / "fuzz" / "recipes.py"
 os.environ["STRONGROOM_FUZZ_BUILD"] = str(BUILD)
 sys.dont_write_bytecode = True
@@ -71,6 +72,37 @@ def test_unknown_subjects_and_several_variants_are_one_line(crash):
         assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("fixture, promise", [("exit_alloc", "crash"), ("close_all", "locked"), ("crash_alloc", "sizes")])
+def test_apart_a_subject_cannot_hide_what_it_breaks(fixture, promise, crash):
+    seen = recipes.run_apart(recipes.Variant(FIXTURES / f"{fixture}.so", fixture.replace("_", "-")), [crash])
+    assert [what["promise"] for what in seen.values()] == [promise]
+
+
+def test_a_run_that_did_not_come_to_its_end_says_nothing(crash):
+    with pytest.raises(SystemExit) as ended:
+        recipes.run_apart(recipes.Variant(FIXTURES / "exit_load.so", "exit-load"), [crash])
+    assert ended.value.code == 2
+    assert recipes.counts(recipes.Variant(FIXTURES / "exit_alloc.so", "exit-alloc"), crash) == {}
+
+
+def test_a_subject_that_gives_no_memory_is_not_tested():
+    for command in (["libfuzzer"], ["afl"]):
+        done = recipe(*command, FIXTURES / "stingy.so", "1")
+        assert done.returncode == 2 and "stingy: gave no memory" in done.stderr, done.stderr
+
+
+def test_an_engine_that_did_not_run_has_no_numbers_of_the_run_before(tmp_path, monkeypatch):
+    (tmp_path / "work" / "default").mkdir(parents=True)
+    (tmp_path / "work" / "default" / "fuzzer_stats").write_text("execs_done : 1000\n")
+    (tmp_path / "afl-fuzz").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "afl-fuzz").chmod(0o755)
+    (tmp_path / "seeds").mkdir()
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(SystemExit) as ended:
+        recipes.run_afl(recipes.Variant(BUILD / "controls" / "correct.so", "control-correct"), 1, work=tmp_path / "work", seeds=tmp_path / "seeds")
+    assert ended.value.code == 2
+
+
 @pytest.mark.skipif(not shutil.which("clang"), reason="clang is not installed")
 def test_libfuzzer_finds_what_is_wrong_and_keeps_the_input(tmp_path):
     made = subprocess.run([SOURCE / "fuzz" / "engines", tmp_path, "libfuzzer"], capture_output=True, text=True)
@@ -93,8 +125,12 @@ def test_every_committed_input_runs_well_on_good_subjects_under_both_engines():
     assert int(done.stdout.split()[0]) > 300
     bad = recipe("corpus-check", "wipe-sizeof-pointer")
     assert bad.returncode == 1
+    assert "wipe-sizeof-pointer apart: " in bad.stdout
+    leaving = recipe("corpus-check", FIXTURES / "exit_alloc.so")
+    assert leaving.returncode == 1
     for engine in ("libfuzzer", "afl"):
         assert f"wipe-sizeof-pointer under {engine}: " in bad.stdout
+        assert f"exit-alloc under {engine}: " in leaving.stdout
         for path, found in (("defects/wipe-sizeof-pointer", True), ("controls/correct", False)):
             (variant,) = recipes.variants_of(BUILD / f"{path}.so")
             assert (targets.seconds_by_inputs(engine, variant) is not None) == found
