@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -130,6 +131,7 @@ struct left {
 static _Noreturn void run_child(struct left *left, const struct file *file)
 {
     (void)setpgid(0, 0);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* who waits for it may be killed */
     const struct violation *seen = target_run(file->bytes, file->count);
     if (seen != NULL)
         left->violation = *seen;
