@@ -104,15 +104,15 @@ docs: build
 [group('fuzz')]
 [no-cd]
 [no-exit-message]
-fuzz SUBJECT='ref-alloc' SECONDS='60': build
-    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' libfuzzer "$1" "$2"
+fuzz *ARGS: build
+    STRONGROOM_DEFAULT_SUBJECT=ref-alloc exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' libfuzzer "$@"
 
 # The same with AFL++
 [group('fuzz')]
 [no-cd]
 [no-exit-message]
-fuzz-afl SUBJECT='ref-alloc' SECONDS='60': build
-    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' afl "$1" "$2"
+fuzz-afl *ARGS: build
+    STRONGROOM_DEFAULT_SUBJECT=ref-alloc exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' afl "$@"
 
 # Verify a shared object in a container: docker-verify LIB.so [FOLDER [OPTIONS]]
 [group('verify')]
@@ -128,14 +128,14 @@ docker-verify *ARGS:
 docker-campaign *ARGS:
     exec '{{ root }}/docker/campaign' "$@"
 
-# Both engines on all cores, for hours; goes on where it was killed: campaign HOURS [SUBJECT|PATH.so]
+# Both engines on all cores, for hours; goes on where it was killed: campaign HOURS [SUBJECT|PATH.so] [--cores N]
 [group('fuzz')]
 [no-cd]
 [no-exit-message]
-campaign HOURS SUBJECT='ref-alloc': build
-    exec /usr/bin/python3 '{{ root }}/fuzz/campaign.py' "$1" "$2"
+campaign *ARGS: build
+    STRONGROOM_DEFAULT_SUBJECT=ref-alloc exec /usr/bin/python3 '{{ root }}/fuzz/campaign.py' "$@"
 
-# From a crash to a small C program: triage FILE VARIANT [--keep NAME]
+# From a crash to a small C program: triage FILE SUBJECT|PATH.so [--variant NAME] [--keep NAME]
 [group('fuzz')]
 [no-cd]
 [no-exit-message]
@@ -152,15 +152,15 @@ corpus-check *SUBJECTS: build
 # The committed corpus anew, from it and from what fuzzing left in the build
 [group('fuzz')]
 [no-exit-message]
-corpus-minimise SUBJECT='ref-alloc': build
-    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' corpus-minimise "$1"
+corpus-minimise *ARGS: build
+    STRONGROOM_DEFAULT_SUBJECT=ref-alloc exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' corpus-minimise "$@"
 
 # The same, from these folders: corpus-merge FOLDER...
 [group('fuzz')]
 [no-cd]
 [no-exit-message]
 corpus-merge *FOLDERS: build
-    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' corpus-minimise ref-alloc "$@"
+    STRONGROOM_DEFAULT_SUBJECT=ref-alloc exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' corpus-merge "$@"
 
 # Judge every allocator found here, measure what a secret costs with each, and write docs/comparison.md: [RESULT.json]
 [group('measure')]
@@ -252,8 +252,8 @@ fuzz-targets *ARGS: build
 # Which lines of an allocator whose sources are here the committed inputs reach; the others need a reason
 [group('fuzz')]
 [no-exit-message]
-fuzz-lines SUBJECT='ref-alloc': build
-    exec /usr/bin/python3 '{{ root }}/fuzz/lines.py' "$1"
+fuzz-lines *ARGS: build
+    STRONGROOM_DEFAULT_SUBJECT=ref-alloc exec /usr/bin/python3 '{{ root }}/fuzz/lines.py' "$@"
 
 [private]
 [no-exit-message]

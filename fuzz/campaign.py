@@ -27,13 +27,14 @@ import sys
 import time
 
 import recipes
-from recipes import ASAN_OPTIONS, FUZZ, INPUT_BYTES_MAX, MARK, die, end_leftovers, run_apart
+from recipes import ASAN_OPTIONS, FUZZ, INPUT_BYTES_MAX, MARK, die, end_leftovers, judge_sanitized, run_apart
 
 FOLDER = FUZZ / "campaign"
 SCHEDULES = ("explore", "coe", "rare", "exploit", "lin", "quad", "seek")  # of the secondaries; the main one has `fast`
 ROUND_SECONDS, ROUND_SECONDS_MIN, ROUNDS_MIN = 600, 60, 3
 SAMPLE_SECONDS = 2
 PR_SET_PDEATHSIG = 1
+NOT_AGAIN = {"promise": "not again", "text": "an engine said so, a run alone does not"}
 NO_PROMISES = ("crash", "hang", "sanitizer", "not again")  # what is no promise's, among the violations
 INTERRUPTED = 72  # libFuzzer's status when it was told to end
 
@@ -75,16 +76,6 @@ class State:
 # ---- violations ----
 
 
-def judge_sanitized(variant, path):
-    """What an input breaks that breaks no promise, as a dict like that of recipes.judge."""
-    environment = variant.environment("libfuzzer", ASAN_OPTIONS=ASAN_OPTIONS)
-    done = subprocess.run([FUZZ / "libfuzzer", path], env=environment, capture_output=True, text=True, errors="replace")
-    for line in done.stderr.splitlines():
-        if line.startswith("SUMMARY: AddressSanitizer"):
-            return {"promise": "sanitizer", "text": line}
-    return {"promise": "not again", "text": "an engine said so, a run alone does not"}
-
-
 def passing_over(promises):
     """What is to be in the environment, so that what is behind these is seen."""
     return {"STRONGROOM_IGNORE": promises} if promises else {}
@@ -121,7 +112,7 @@ class Violations:
         seen = run_apart(self.variant, new, STRONGROOM_FORK="always", **passing_over(self.to_ignore()))
         seen |= run_apart(self.variant, [path for path in new if path not in seen], STRONGROOM_FORK="always")
         for path in new:
-            self.note(path, seen.get(path) or judge_sanitized(self.variant, path))
+            self.note(path, seen.get(path) or judge_sanitized(self.variant, path) or NOT_AGAIN)
         for path in self.take(slow):
             what = {} if "hang" in self.found["promises"] else run_apart(self.variant, [path], STRONGROOM_FORK="always")
             if what:
@@ -146,7 +137,7 @@ class Violations:
     def run_again(self, promise, path):
         others = ",".join(other for other in self.to_ignore().split(",") if other != promise)
         seen = run_apart(self.variant, [path], STRONGROOM_FORK="always", **passing_over(others))
-        return seen.get(path) or judge_sanitized(self.variant, path)
+        return seen.get(path) or judge_sanitized(self.variant, path) or NOT_AGAIN
 
     def note(self, path, seen):
         self.found["judged"].append(path.name)
@@ -359,14 +350,14 @@ def summary_of(variant, work, state, violations):
     }
 
 
-def print_summary(show, entry):
+def print_summary(show, variant, entry):
     show.line(f"{entry['variant']}: {clock(entry['seconds'])}")
     for engine, name in (("AFL++", "afl"), ("libFuzzer", "libfuzzer")):
         show.line(f"  {engine}: {entry['executions'][name]:,} programs, {entry['per_second'][name]:,} in a second, {entry['edges'][name]} edges")
     missed = f", not {', '.join(entry['operations_not_reached'])}" if entry["operations_not_reached"] else ""
     show.line(f"  {entry['inputs']} inputs in the corpus, {len(entry['operations'])} operations reached{missed}; {entry['folder']}")
     for promise, found in sorted(entry["violations"].items()):
-        show.line(f"  broken: {promise}, by {found['count']} inputs: {found['text']}\n    $ just triage {found['file']} {entry['variant']}")
+        show.line(f"  broken: {promise}, by {found['count']} inputs: {found['text']}\n    $ {recipes.triage_words(found['file'], variant)}")
 
 
 def waiting(work):
@@ -434,7 +425,7 @@ def run_variant(variant, total, cores, state, show):
         run_round(variant, work, seconds, cores, state, violations, show, total)
     prepare(variant, work, violations)
     entry = summary_of(variant, work, state, violations)
-    print_summary(show, entry)
+    print_summary(show, variant, entry)
     return entry
 
 
@@ -471,9 +462,9 @@ def positive(text):
 def main():
     parser = recipes.words.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("hours", type=positive, help="in all, over its variants; a fraction is one, too")
-    parser.add_argument("subject", help="a name, or the path of a shared object")
+    recipes.add_subject(parser)
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="how many; all that there are")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()  # the subject, too, may come after --cores
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return campaign(options.hours, options.subject, max(1, options.cores))
@@ -483,4 +474,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    recipes.run_main(main)

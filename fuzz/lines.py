@@ -126,7 +126,7 @@ def main():
 
 def report():
     parser = recipes.words.Parser(description=__doc__, formatter_class=recipes.argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("subject")
+    recipes.add_subject(parser)
     subject = parser.parse_args().subject
     if not (ROOT / recipes.find_variants(subject)[0].path.stem).is_dir():
         recipes.die(f"{subject}: the sources of its library are not here")

@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -32,6 +33,9 @@ MARK = "STRONGROOM_CAMPAIGN"  # in the environment of what is to be ended with a
 HEADER_BYTES = RECORD_BYTES = 8
 INPUT_BYTES_MAX = 776  # a header and 96 records: as many as the mutator makes
 MINIMISED_BYTES_MAX = 96 * 1024
+HANG_SECONDS, HANG_SECONDS_SHORT = 60, 5  # a program takes milliseconds; the second while a hang is made smaller
+NO_OPERATION = (None, "crash", "hang", "sanitizer")  # what comes without the operation that it happened in
+DEFAULT_SUBJECT = os.environ.get("STRONGROOM_DEFAULT_SUBJECT")  # of a recipe: names come from outside
 # The engines' own handlers would take signals that are the subject's to cause and ours to judge.
 ASAN_OPTIONS = "detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigill=0:handle_sigfpe=0:allocator_may_return_null=1"
 
@@ -68,15 +72,36 @@ def end_leftovers(folder):
         time.sleep(0.001)
 
 
+def run_bounded(command, environment, seconds):
+    """Like subprocess.run, all output kept; what takes longer is ended with all that it started, and its returncode is None."""
+    with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True) as process:
+        try:
+            out, err = process.communicate(timeout=seconds)
+            return subprocess.CompletedProcess(command, process.returncode, out, err)
+        except subprocess.TimeoutExpired:
+            return subprocess.CompletedProcess(command, None, "", "")
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def ending(done):
+    """How it ended, in words."""
+    if done.returncode is None:
+        return "did not end"
+    return f"was killed by signal {-done.returncode}" if done.returncode < 0 else f"ended with status {done.returncode}"
+
+
 # ---- subjects ----
 
 
 class Variant:
-    """One variant of a subject: where its shared object is, and what it is called."""
+    """One variant of a subject: where its shared object is, what it is called, and the words of a command that mean it."""
 
     def __init__(self, path, name):
         self.path = path
         self.name = name
+        self.words = [name]
 
     def engine_path(self, engine):
         """The object compiled for an engine where its sources are here, else the one that was built."""
@@ -91,9 +116,15 @@ class Variant:
         return {**os.environ, "STRONGROOM_SUBJECT": str(path), "STRONGROOM_VARIANT": self.name, **more}
 
 
+def asked_variants(path):
+    """The names of the variants of a shared object; and why, where there are none."""
+    done = run_bounded([PROGRAM, "--variants"], {**os.environ, "STRONGROOM_SUBJECT": str(path)}, HANG_SECONDS)
+    said = done.stderr.strip().splitlines()
+    return done.stdout.split(), said[-1] if said else f"the process that loaded it {ending(done)}"
+
+
 def variants_of(path):
-    done = subprocess.run([PROGRAM, "--variants"], env={**os.environ, "STRONGROOM_SUBJECT": str(path)}, capture_output=True, text=True)
-    return [Variant(path, name) for name in done.stdout.split()]
+    return [Variant(path, name) for name in asked_variants(path)[0]]
 
 
 def built_variants(folders=FOLDERS):
@@ -103,12 +134,21 @@ def built_variants(folders=FOLDERS):
 def find_variants(subject):
     """The variants that a name or path stands for; never none."""
     if "/" in subject or subject.endswith(".so"):
-        found = variants_of(pathlib.Path(subject).resolve())
+        path = pathlib.Path(subject).resolve()
+        names, why = asked_variants(path)
+        found = [Variant(path, name) for name in names] or die(f"{subject}: is no shared object of a subject: {why}")
     else:
-        paths = [BUILD / folder / f"{subject}.so" for folder in FOLDERS]
-        found = [variant for path in paths if path.exists() for variant in variants_of(path)]
+        paths = [path for folder in FOLDERS if (path := BUILD / folder / f"{subject}.so").exists()]
+        found = [variant for path in paths for variant in variants_of(path)]
         found = found or [variant for variant in built_variants() if variant.name == subject]
-    return found or die(f"{subject}: is no shared object of a subject, and none in the build has that name")
+    for variant in found:
+        variant.words = [subject, *(["--variant", variant.name] if len(found) > 1 else [])]
+    return found or die(f"{subject}: nothing in the build has that name, and it is no path of a shared object")
+
+
+def triage_words(path, variant):
+    """What to type for a file that breaks something of a variant."""
+    return shlex.join(["./dev", "triage", str(path), *variant.words])
 
 
 def build_engine(engine, variants):
@@ -119,14 +159,27 @@ def build_engine(engine, variants):
         sys.exit(2)
 
 
+def input_name(path):
+    """What a committed input is called: up to the first dot, as the assembler does."""
+    return path.name.partition(".")[0]
+
+
 def inputs(folder):
-    """All that is committed, as bytes, in folder."""
+    """All that is committed, as bytes, in folder; nothing else stays there where it is one of the build's."""
     folder.mkdir(parents=True, exist_ok=True)
-    texts = sorted(path for path in CORPUS.rglob("*.txt"))
+    texts = sorted(CORPUS.rglob("*.txt"))
+    made = [path for path in sorted((CORPUS / "minimised").glob("*")) if path.suffix != ".txt" and not path.name.startswith(".")]
+    names = [input_name(path) for path in texts] + [path.name for path in made]
+    if twice := {name for name in names if names.count(name) > 1}:
+        die(f"{CORPUS}: two inputs have the name {min(twice)}, up to the first dot: rename one")
     subprocess.run([PROGRAM, "--assemble", folder, *texts], check=True)
-    for path in sorted((CORPUS / "minimised").glob("*")):
-        if path.suffix != ".txt" and not path.name.startswith("."):
-            shutil.copy(path, folder)
+    for path in made:
+        shutil.copy(path, folder)
+    # Afterwards, one by one: an engine that began with this folder may still read it.
+    if BUILD.resolve() in folder.resolve().parents:
+        for path in folder.iterdir():
+            if path.name not in names:
+                path.unlink(missing_ok=True)
     return folder
 
 
@@ -256,7 +309,7 @@ def fuzz(options):
         print(f"{variant.name}: {seconds} s of {'libFuzzer' if engine == 'libfuzzer' else 'AFL++'}", flush=True)
         found, _ = (run_libfuzzer if engine == "libfuzzer" else run_afl)(variant, seconds)
         if found:
-            print(f"  broken: {found}\n  $ just triage {found} {variant.name}")
+            print(f"  broken: {found}\n  $ {triage_words(found, variant)}")
             status = 1
     return status
 
@@ -266,22 +319,36 @@ def fuzz(options):
 
 def judge(variant, path):
     """What a program breaks on a variant: a dict; None: nothing. Programs may fork."""
-    done = subprocess.run([PROGRAM, path], env=variant.environment(STRONGROOM_FORK="always"), capture_output=True, text=True, errors="replace", timeout=60)
+    return run_apart(variant, [path], STRONGROOM_FORK="always").get(pathlib.Path(path))
+
+
+def judge_hang(variant, path):
+    """The same where only a hang matters, with less patience."""
+    done = run_bounded([PROGRAM, "--apart", path], variant.environment(STRONGROOM_FORK="always", **{MARK: str(path)}), HANG_SECONDS_SHORT)
+    end_leftovers(path)  # what runs apart is in a group of its own
+    return {"promise": "hang", "text": f"it ran for more than {HANG_SECONDS_SHORT} s"} if done.returncode is None else None
+
+
+def judge_sanitized(variant, path):
+    """What only AddressSanitizer sees, like judge; None also where its engine was not built."""
+    if not (FUZZ / "libfuzzer").exists():
+        return None
+    done = run_bounded([FUZZ / "libfuzzer", path], variant.environment("libfuzzer", ASAN_OPTIONS=ASAN_OPTIONS), HANG_SECONDS)
     for line in done.stderr.splitlines():
-        if '{"promise"' in line:
-            return json.loads(line[line.index("{") :])
-    if done.returncode < 0:
-        return {"promise": "crash", "operation": 0, "text": f"the process was killed by signal {-done.returncode}"}
-    if done.returncode == 2:
-        die(done.stderr.strip())
+        if line.startswith("SUMMARY: AddressSanitizer"):
+            return {"promise": "sanitizer", "text": line}
     return None
 
 
 def records_of(path, folder):
-    subprocess.run([PROGRAM, "--assemble", folder, path], check=True)
-    (made,) = folder.iterdir()
+    """The operations of a program in either form, as bytes."""
+    copy, made = folder / "program.txt", folder / "program"  # under a name that the assembler can make one of
+    shutil.copyfile(path, copy)
+    done = subprocess.run([PROGRAM, "--assemble", folder, copy], capture_output=True, text=True, errors="replace")
+    if done.returncode != 0:
+        print(done.stderr.strip().replace(str(copy), str(path)), file=sys.stderr)
+        sys.exit(2)
     data = made.read_bytes()
-    made.unlink()
     start = HEADER_BYTES if data[:3] == b"SRP" else 0
     return [data[i : i + RECORD_BYTES] for i in range(start, len(data) - RECORD_BYTES + 1, RECORD_BYTES)]
 
@@ -301,50 +368,135 @@ def minimise(records, breaks):
     return records
 
 
+class Triage:
+    """A program that breaks something on a variant, being made small; folder is for what is needed meanwhile."""
+
+    def __init__(self, variant, folder, records):
+        self.variant, self.folder, self.records = variant, folder, records
+        self.candidate = folder / "candidate"
+        self.judge = judge
+        self.violation = self.seen(records)
+        if self.violation is None and (violation := judge_sanitized(variant, self.candidate)):
+            self.judge, self.violation = judge_sanitized, violation
+
+    def seen(self, records):
+        self.candidate.write_bytes(b"SRP\x01\0\0\0\0" + b"".join(records))
+        return self.judge(self.variant, self.candidate)
+
+    def breaks(self, records):
+        return (self.seen(records) or {}).get("promise") == self.violation["promise"]
+
+    def decides(self, records):
+        """Whether it breaks that by an operation of its own, not by the target's teardown, which begins with `heal` too."""
+        seen = self.seen([*records, *self.assembled("heal")]) or {}
+        known = seen.get("promise") not in NO_OPERATION
+        return known and seen.get("promise") == self.violation["promise"] and seen["operation"] < len(records)
+
+    def assembled(self, *lines):
+        path = self.folder / "lines"
+        path.write_text("\n".join(["strongroom program 1", *lines, ""]))
+        return records_of(path, self.folder)
+
+    def with_teardown(self, records):
+        """With what the target does at the end of a program as operations of its own: one piece of it, then all."""
+        frees = [f"free {slot}" for slot in sorted(set(re.findall(r" (s\d+)", self.converted(records, "--print"))))]
+        rest = ["heal", "crowd-free last"]
+        for end in (["close"], frees, rest[1:], [*rest, "close"], [*rest, *frees]):
+            yield [*records, *self.assembled(*end)]
+
+    def minimise(self):
+        """The smallest programs that break it, those that do so by themselves first."""
+        if self.violation["promise"] == "hang":
+            self.judge = judge_hang
+        small = minimise(self.records, self.breaks)
+        if not self.breaks(small):  # it does not break it every time
+            return [self.records]
+        if self.decides(small):
+            return [small]
+        longer = [records for records in self.with_teardown(small) if self.breaks(records)]
+        for records in longer:
+            if self.decides(records):
+                return [minimise(records, self.decides), small]
+        return [small, *longer]  # no one said which operation it was
+
+    def converted(self, records, form):
+        self.candidate.write_bytes(b"SRP\x01\0\0\0\0" + b"".join(records))
+        return subprocess.run([PROGRAM, form, self.candidate], env=self.variant.environment(), capture_output=True, text=True, check=True).stdout
+
+
+def shows(code, folder, sanitized):
+    """Whether a C program says by itself that something is wrong; None where that cannot be tried."""
+    if not shutil.which("cc"):
+        return None
+    (folder / "program.c").write_text(code)
+    flags = ["-fsanitize=address"] if sanitized else []
+    made = run_bounded(["cc", "-w", "-rdynamic", *flags, "-o", folder / "run", folder / "program.c", "-ldl", "-lpthread"], os.environ, HANG_SECONDS)
+    if made.returncode != 0:
+        return None
+    done = run_bounded([folder / "run"], {**os.environ, "ASAN_OPTIONS": ASAN_OPTIONS}, HANG_SECONDS_SHORT)
+    if sanitized:
+        return "SUMMARY: AddressSanitizer" in done.stderr
+    return done.returncode != 2 and ("BAD" in done.stdout or "the program ran to its end" not in done.stdout)
+
+
+def kept_path(name):
+    """Where a regression of that name goes; refused if an input has it."""
+    if any(input_name(path) == name for path in CORPUS.rglob("*")):
+        die(f"--keep {name}: an input has that name: give another")
+    return CORPUS / "regressions" / f"{name}.txt"
+
+
 def triage(options):
     if not os.access(options.file, os.R_OK) or not os.path.isfile(options.file):
         die(f"{options.file}: is no file that can be read")
-    (variant, *others) = find_variants(options.subject)
-    if others:
-        die(f"{options.subject} has several variants: name one of {', '.join(v.name for v in [variant, *others])}")
+    kept = kept_path(options.keep) if options.keep else None
+    found = find_variants(options.subject)
+    names = ", ".join(variant.name for variant in found)
+    if options.variant and not (found := [variant for variant in found if variant.name == options.variant]):
+        die(f"{options.subject}: has no variant {options.variant}, only {names}")
+    if len(found) > 1:
+        die(f"{options.subject}: has several variants: add --variant and one of {names}")
     with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        candidate = folder.parent / f"{folder.name}.program"
-        try:
-            return triage_in(options, variant, folder, candidate)
-        finally:
-            candidate.unlink(missing_ok=True)
+        return triage_in(options, found[0], pathlib.Path(name), kept)
 
 
-def triage_in(options, variant, folder, candidate):
-    records = records_of(options.file, folder)
-
-    def seen(some):
-        candidate.write_bytes(b"SRP\x01\0\0\0\0" + b"".join(some))
-        return judge(variant, candidate)
-
-    first = seen(records)
-    if first is None:
-        print(f"{options.file}: {variant.name} breaks nothing with it")
+def triage_in(options, variant, folder, kept):
+    case = Triage(variant, folder, records_of(options.file, folder))
+    if case.violation is None:
+        print(f"{options.file}: {variant.name} breaks nothing with it{'' if (FUZZ / 'libfuzzer').exists() else '; without AddressSanitizer, which ./dev fuzz builds'}")
         return 0
-    records = minimise(records, lambda some: (seen(some) or {}).get("promise") == first["promise"])
-    violation = seen(records)
-    text = subprocess.run([PROGRAM, "--print", candidate], capture_output=True, text=True, check=True).stdout
-    print(f"{variant.name} breaks {violation['promise']}: {violation['text']}\n\n{text}")
+    sanitized = case.judge is judge_sanitized
+    programs = case.minimise()
+    shown = None
+    for records in programs:
+        if shown := shows(case.converted(records, "--c"), folder, sanitized):
+            break
+    else:
+        records = programs[0]
+    violation = case.seen(records) or case.violation
+    text, code = case.converted(records, "--print"), case.converted(records, "--c")
     path = pathlib.Path(f"{options.file}.c")
-    code = subprocess.run([PROGRAM, "--c", candidate], env=variant.environment(), capture_output=True, text=True, check=True).stdout
-    path.write_text(code)
-    print(f"as C: {path}\n\nthe same program on others:")
+    # All is written before a word is said: who reads it may go away.
+    if kept:
+        head, _, rest = text.partition("\n")
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(f"{head}\n# Broke {violation['promise']} of {variant.name}.\n{rest}")
+    try:
+        path.write_text(code)
+    except OSError as error:
+        die(f"{path}: {error.strerror}")
+    print(f"{variant.name} breaks {violation['promise']}: {violation['text']}\n\n{text}\nas C: {path}")
+    if not shown:
+        print("it was not tried: there is no cc that compiles it" if shown is None else "by itself it does not show that")
+    elif sanitized:
+        print("it shows that when compiled with -fsanitize=address")
+    if kept:
+        print(f"kept: {os.path.relpath(kept, ROOT)}")
+    print("\nthe same program on others:", flush=True)
     for other in built_variants(("controls", "subjects")):
         if other.name != variant.name:
-            result = judge(other, candidate)
-            print(f"  {other.name:20} {'breaks nothing' if result is None else result['promise'] + ': ' + result['text']}")
-    if options.keep:
-        kept = CORPUS / "regressions" / f"{options.keep}.txt"
-        kept.parent.mkdir(exist_ok=True)
-        head, _, rest = text.partition("\n")
-        kept.write_text(f"{head}\n# Broke {violation['promise']} of {variant.name}.\n{rest}")
-        print(f"\nkept: {kept.relative_to(ROOT)}")
+            result = judge(other, case.candidate)
+            print(f"  {other.name:20} {'breaks nothing' if result is None else result['promise'] + ': ' + result['text']}", flush=True)
     return 1
 
 
@@ -386,6 +538,9 @@ def broken_by(inputs_by_name, variants):
 
 
 def corpus_minimise(options):
+    for folder in options.folders:
+        if not os.path.isdir(folder):
+            die(f"{folder}: is no folder")
     folders = [inputs(FUZZ / "seeds"), *map(pathlib.Path, options.folders)]
     if not options.folders:
         folders += sorted(FUZZ.glob("work/*/libfuzzer/corpus")) + sorted(FUZZ.glob("work/*/afl/*/queue"))
@@ -444,23 +599,50 @@ def whole_seconds(text):
     return int(text)
 
 
+def regression_name(text):
+    if not re.fullmatch("[a-z0-9-]+", text):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a name of a-z, 0-9 and - only")
+    return text
+
+
+def add_subject(parser):
+    """Not needed where a recipe has one by default."""
+    parser.add_argument("subject", nargs="?" if DEFAULT_SUBJECT else None, default=DEFAULT_SUBJECT, help="a name, or the path of a shared object")
+
+
+def run_main(main):
+    """Ends with main's status; or as if killed by SIGPIPE, as programs are, where nobody reads what it says any more."""
+    try:
+        status = main()
+        if sys.stdout:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 128 + signal.SIGPIPE
+    sys.exit(status)
+
+
 def main():
     parser = words.Parser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     for name, about in (("libfuzzer", "fuzz with libFuzzer and AddressSanitizer"), ("afl", "fuzz with AFL++")):
         engine = commands.add_parser(name, help=about, description=about)
-        engine.add_argument("subject", help="a name, or the path of a shared object")
+        add_subject(engine)
         engine.add_argument("seconds", nargs="?", type=whole_seconds, default=60, help="in all, over its variants")
         engine.set_defaults(run=fuzz)
     one = commands.add_parser("triage", help="from a crash to a small C program")
     one.add_argument("file")
-    one.add_argument("subject", help="the variant that it breaks")
-    one.add_argument("--keep", metavar="NAME", help="add the small program to the regressions")
+    one.add_argument("subject", help="what it breaks: the path of a shared object, or the name of a subject or variant of the build")
+    one.add_argument("--variant", metavar="NAME", help="which of the subject's variants, where it has several")
+    one.add_argument("--keep", metavar="NAME", type=regression_name, help="add the small program to the regressions")
     one.set_defaults(run=triage)
-    small = commands.add_parser("corpus-minimise", help="make the committed corpus anew, from it and what was found")
-    small.add_argument("subject")
-    small.add_argument("folders", nargs="*", help="where inputs are; none: what fuzzing left in the build")
-    small.set_defaults(run=corpus_minimise)
+    small = commands.add_parser("corpus-minimise", help="make the committed corpus anew, from it and what fuzzing left in the build")
+    add_subject(small)
+    small.set_defaults(run=corpus_minimise, folders=[])
+    others = commands.add_parser("corpus-merge", help="make the committed corpus anew, from it and what is in folders")
+    others.add_argument("folders", nargs="+", metavar="folder", help="where inputs are")
+    others.add_argument("--subject", required=not DEFAULT_SUBJECT, default=DEFAULT_SUBJECT, help="whose behaviour is covered")
+    others.set_defaults(run=corpus_minimise)
     check = commands.add_parser("corpus-check", help="every committed input on every variant, under both engines")
     check.add_argument("subjects", nargs="+", metavar="subject")
     check.set_defaults(run=corpus_check)
@@ -469,4 +651,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_main(main)

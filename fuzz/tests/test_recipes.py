@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -32,6 +34,44 @@ close
 """
 
 
+# A subject with what FREE and BEGIN do: compiled by a test, as a user's would be.
+SUBJECT = """#include <stdint.h>
+#include <string.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include "strongroom.h"
+static int my_open(const struct secret_config *c, void **x) { *x = NULL; return 0; }
+static void *my_alloc(void *c, size_t n)
+{
+    void *p = n > 100000 ? MAP_FAILED : mmap(NULL, n + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED || mlock(p, n + 1) != 0 ? NULL : p;
+}
+static void my_free(void *c, void *p, size_t n) { FREE; explicit_bzero(p, n); munmap(p, n + 1); }
+static const struct secret_alloc mine = {.size = sizeof mine, .name = "mine", .version = "1", .library = "mine",
+                                         .open = my_open, .alloc = my_alloc, .free = my_free};
+const struct secret_alloc *const *strongroom_subjects(uint32_t abi)
+{
+    static const struct secret_alloc *const all[] = {&mine, NULL};
+    return abi == STRONGROOM_ABI_MAJOR ? all : NULL;
+}
+__attribute__((constructor)) static void begin(void) { BEGIN; }
+"""
+
+
+def subject(folder, free="", begin=""):
+    source, path = folder / "mine.c", folder / "mine.so"
+    source.write_text(SUBJECT)
+    include = SOURCE / "contract"
+    subprocess.run(["cc", "-w", "-D_GNU_SOURCE", "-shared", "-fPIC", f"-I{include}", f"-DFREE={free}", f"-DBEGIN={begin}", "-o", path, source], check=True)
+    return path
+
+
+def one_line(done):
+    return done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr
+
+
 def recipe(*arguments, timeout=120):
     env = {**os.environ, "STRONGROOM_FUZZ_BUILD": str(BUILD)}
     return subprocess.run([sys.executable, RECIPES, *arguments], env=env, capture_output=True, text=True, timeout=timeout)
@@ -56,6 +96,170 @@ def test_triage_leaves_what_is_needed_and_writes_c_that_shows_it(crash):
     assert "40 of 40 bytes of s0 still there" in bad.stdout
     good = subprocess.run([binary, BUILD / "controls" / "correct.so"], capture_output=True, text=True)
     assert "BAD" not in good.stdout
+
+
+def test_what_the_teardown_decides_is_an_operation_of_the_small_program(crash):
+    crash.write_text(PROGRAM.replace("free s0\nfree s1\nclose\n", ""))
+    done = recipe("triage", crash, "wipe-sizeof-pointer")
+    assert done.returncode == 1, done.stderr
+    assert re.search("program 1\nopen\nalloc s[01] [0-9]+\nfill s[01]\n(free s[01]|close)\n\n", done.stdout), done.stdout
+    assert "by itself" not in done.stdout
+    binary = crash.with_suffix(".bin")
+    subprocess.run(["cc", "-w", "-o", binary, f"{crash}.c", "-ldl", "-lpthread"], check=True)
+    assert "BAD" in subprocess.run([binary], capture_output=True, text=True).stdout
+
+
+def test_a_c_program_that_shows_nothing_is_told_from_one_that_does(tmp_path):
+    def shows(body):
+        return recipes.shows(f"int main(void) {{ {body} }}", tmp_path, False)
+
+    end = 'puts("the program ran to its end");'
+    assert shows(f'puts("BAD: this"); {end} return 1;')
+    assert shows("abort();")
+    assert shows("exit(0);")
+    assert shows(end) is False
+    assert shows("return 2;") is False
+    assert shows("no C") is None
+
+
+@pytest.mark.parametrize("free, text", [
+    ("_exit(0)", "crash: it ended the process with status 0"),
+    ("close(2); munmap(p, n + 1); return", "zero-on-free: memory was given back with [0-9]+ words of secret 1.*"),
+    ("raise(9)", "crash: the process was killed by signal 9"),
+])
+def test_ending_the_process_and_closing_files_hides_nothing(crash, tmp_path, free, text):
+    crash.write_text(PROGRAM.replace("free s0\nfree s1\nclose\n", ""))
+    done = recipe("triage", crash, subject(tmp_path, free))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert re.search(f"^mine breaks {text}$", done.stdout, re.MULTILINE), done.stdout
+    assert re.search("free s[01]\n\nas C", done.stdout)
+    assert "by itself" not in done.stdout
+
+
+def test_what_hangs_is_broken_and_leaves_no_process(crash, tmp_path, monkeypatch):
+    path = subject(tmp_path, "fork(); pause()")
+    monkeypatch.setattr(recipes, "HANG_SECONDS_SHORT", 2)
+    assert recipes.judge_hang(recipes.Variant(path, "mine"), crash) == {"promise": "hang", "text": "it ran for more than 2 s"}
+    assert [*recipes.marked(crash)] == []
+
+
+@pytest.mark.skipif(not shutil.which("clang"), reason="clang is not installed")
+def test_what_only_addresssanitizer_sees_is_broken(crash, tmp_path):
+    made = subprocess.run([SOURCE / "fuzz" / "engines", BUILD, "libfuzzer"], capture_output=True, text=True)
+    if made.returncode != 0 and "libclang_rt.fuzzer" in made.stderr:
+        pytest.skip("clang's libFuzzer (libclang-rt-14-dev) is not installed")
+    path = subject(tmp_path, "volatile char *node = malloc(16); char b[64]; memcpy(b, (void *)node, 17 + (n & 7)); node[3] = b[3]; free((void *)node)")
+    done = recipe("triage", crash, path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "mine breaks sanitizer: SUMMARY: AddressSanitizer: heap-buffer-overflow" in done.stdout
+    assert "it shows that when compiled with -fsanitize=address" in done.stdout
+
+
+def test_the_words_that_are_printed_are_words_that_work(crash, tmp_path):
+    mine = subject(tmp_path)
+    for given, name in ((str(mine), "mine"), ("control-correct", "control-correct"), ("ref-alloc", "ref-alloc-packed"), (str(BUILD / "subjects" / "ref-alloc.so"), "ref-alloc-packed")):
+        (variant,) = [variant for variant in recipes.find_variants(given) if variant.name == name]
+        command, *words = shlex.split(recipes.triage_words(crash, variant))
+        assert command == "./dev"
+        done = recipe(*words)
+        assert done.returncode == 0, done.stderr
+        assert f"{name} breaks nothing" in done.stdout
+    assert one_line(recipe("triage", crash, mine, "--variant", "yours"))
+
+
+def test_fuzz_prints_those_words(tmp_path, monkeypatch, capsys):
+    path = subject(tmp_path)
+    monkeypatch.setattr(recipes, "build_engine", lambda *_: None)
+    monkeypatch.setattr(recipes, "run_libfuzzer", lambda *_: (tmp_path / "a crash", ""))
+    monkeypatch.setattr(sys, "argv", ["recipes.py", "libfuzzer", str(path), "1"])
+    assert recipes.main() == 1
+    assert f"$ ./dev triage '{tmp_path}/a crash' {path}\n" in capsys.readouterr().out
+
+
+@pytest.fixture
+def corpus(tmp_path, monkeypatch):
+    folder = tmp_path / "corpus"
+    (folder / "seeds").mkdir(parents=True)
+    (folder / "minimised").mkdir()
+    (folder / "seeds" / "taken.txt").write_text(PROGRAM)
+    monkeypatch.setattr(recipes, "CORPUS", folder)
+    return folder
+
+
+def keep(monkeypatch, crash, name):
+    monkeypatch.setattr(sys, "argv", ["recipes.py", "triage", str(crash), "wipe-sizeof-pointer", "--keep", name])
+    return recipes.main()
+
+
+def test_regressions_are_kept_under_new_names_only(crash, corpus, monkeypatch, capsys):
+    for name in ("taken", "../../out", "Upper", "a.b", ""):
+        with pytest.raises(SystemExit) as ended:
+            keep(monkeypatch, crash, name)
+        assert ended.value.code == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+    assert [path.name for path in corpus.rglob("*.txt")] == ["taken.txt"]
+    assert keep(monkeypatch, crash, "one-more") == 1
+    kept = corpus / "regressions" / "one-more.txt"
+    assert kept.read_text().startswith("strongroom program 1\n# Broke zero-on-free of wipe-sizeof-pointer.\nopen\n")
+    with pytest.raises(SystemExit):
+        keep(monkeypatch, crash, "one-more")
+
+
+def test_a_regression_is_kept_when_nobody_reads_on(crash, corpus):
+    code = f"import pathlib, recipes; recipes.CORPUS = pathlib.Path({str(corpus)!r}); recipes.run_main(recipes.main)"
+    words = [sys.executable, "-B", "-c", code, "triage", crash, "wipe-sizeof-pointer", "--keep", "kept"]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(words, env={**os.environ, "PYTHONPATH": str(SOURCE / "fuzz")}, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(write)
+    assert done.stderr == ""
+    assert done.returncode == 141
+    assert (corpus / "regressions" / "kept.txt").exists()
+
+
+def test_inputs_are_what_is_committed_and_nothing_else(corpus, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(recipes, "BUILD", tmp_path / "build")
+    (corpus / "minimised" / "0123").write_bytes(b"bytes")
+    for folder, left in ((tmp_path / "build" / "seeds", []), (tmp_path / "elsewhere", ["crash.c"])):
+        folder.mkdir(parents=True)
+        (folder / "crash.c").write_text("int main")
+        recipes.inputs(folder)
+        assert sorted(path.name for path in folder.iterdir()) == ["0123", *left, "taken"]
+    (corpus / "seeds" / "taken.too.txt").write_text(PROGRAM)
+    with pytest.raises(SystemExit):
+        recipes.inputs(tmp_path / "build" / "seeds")
+    assert "two inputs have the name taken" in capsys.readouterr().err
+
+
+def test_what_is_no_program_is_one_line(crash):
+    crash.write_text("strongroom program 1\nfrob s0\n")
+    done = recipe("triage", crash, "control-correct")
+    assert one_line(done), done.stderr
+    assert f"{crash}: line 2: 'frob'" in done.stderr
+    hidden = crash.with_name(".x")
+    hidden.write_text(PROGRAM)
+    assert "breaks zero-on-free" in recipe("triage", hidden, "wipe-sizeof-pointer").stdout
+
+
+def test_wrong_words_are_one_line(tmp_path):
+    for words in (["corpus-merge", "--subject", "correct"], ["corpus-merge", tmp_path / "gone", "--subject", "correct"],
+                  ["libfuzzer", "correct", "5", "6"], ["afl", "correct", "soon"], ["libfuzzer"], ["corpus-minimise", "correct", "x"]):
+        done = recipe(*words)
+        assert one_line(done), (words, done.stderr)
+    assert "folder" in recipe("corpus-merge", "--subject", "correct").stderr  # and not all that fuzzing left
+
+
+def test_the_justfile_hands_all_words_on():
+    lines = [line for line in (SOURCE / "justfile").read_text().splitlines() if "/fuzz/" in line and ".py'" in line]
+    assert len(lines) >= 9
+    assert [line for line in lines if '"$@"' not in line] == []
+
+
+@pytest.mark.parametrize("begin, why", [("abort()", "was killed by signal 6"), ("_exit(0)", "ended with status 0"), ("_exit(3)", "ended with status 3")])
+def test_why_a_shared_object_is_none_of_a_subject_is_said(crash, tmp_path, begin, why):
+    done = recipe("triage", crash, subject(tmp_path, begin=begin))
+    assert one_line(done), done.stderr
+    assert done.stderr.endswith(f"the process that loaded it {why}\n")
 
 
 def test_triage_says_so_when_nothing_is_broken(crash):
