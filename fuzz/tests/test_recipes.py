@@ -282,6 +282,16 @@ def test_apart_a_subject_cannot_hide_what_it_breaks(fixture, promise, crash):
     assert [what["promise"] for what in seen.values()] == [promise]
 
 
+def test_c_shows_a_few_bytes_in_a_row_that_are_left(crash, tmp_path):
+    crash.write_text("strongroom program 1\nopen\nalloc s0 64\nfill s0\nfree s0\n")
+    environment = recipes.Variant(FIXTURES / "last_word.so", "last-word").environment()
+    code = subprocess.run([recipes.PROGRAM, "--c", crash], env=environment, capture_output=True, text=True, check=True).stdout
+    (tmp_path / "left.c").write_text(code)
+    subprocess.run(["cc", "-w", "-o", tmp_path / "left", tmp_path / "left.c", "-ldl", "-lpthread"], check=True)
+    assert "BAD" in (said := subprocess.run([tmp_path / "left"], capture_output=True, text=True).stdout)
+    assert "8 of 64 secret bytes are still there" in said
+
+
 def test_a_run_that_did_not_come_to_its_end_says_nothing(crash):
     with pytest.raises(SystemExit) as ended:
         recipes.run_apart(recipes.Variant(FIXTURES / "exit_load.so", "exit-load"), [crash])
