@@ -250,6 +250,22 @@ static void live_secrets_are_counted_under_the_lock(void **state)
     assert_true(ref_alloc_close(heap));
 }
 
+static void spans_are_taken_under_the_lock(void **state)
+{
+    all_well(state);
+    struct ref_alloc_heap *heap = open_placed(REF_ALLOC_PLACEMENT_GUARDED);
+    void *secret;
+    held = &heap->pool.lists.lock;
+    lock_take(held);
+    waits = 0;
+    kernel.before = give_the_lock_to_who_waits;
+    secret = ref_alloc_allocate(heap, 32);
+    kernel.before = NULL;
+    assert_int_equal(waits, 1);
+    assert_non_null(secret);
+    assert_true(ref_alloc_close(heap));
+}
+
 static void leave_well_if_it_waits(long number, const long *arguments)
 {
     (void)arguments;
@@ -597,6 +613,7 @@ int main(void)
         cmocka_unit_test(a_child_can_use_the_heap_that_it_inherits),
         cmocka_unit_test(whoever_waits_for_a_lock_has_it_then),
         cmocka_unit_test(live_secrets_are_counted_under_the_lock),
+        cmocka_unit_test(spans_are_taken_under_the_lock),
         cmocka_unit_test(nobody_joins_the_list_of_heaps_while_it_is_visited),
         cmocka_unit_test(of_two_default_heaps_one_is_closed),
         cmocka_unit_test(a_heap_leaves_the_list_once),
