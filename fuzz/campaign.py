@@ -33,6 +33,7 @@ FOLDER = FUZZ / "campaign"
 SCHEDULES = ("explore", "coe", "rare", "exploit", "lin", "quad", "seek")  # of the secondaries; the main one has `fast`
 ROUND_SECONDS, ROUND_SECONDS_MIN, ROUNDS_MIN = 600, 60, 3
 SAMPLE_SECONDS = 2
+COUNT_SECONDS = 600  # for all inputs, once
 PR_SET_PDEATHSIG = 1
 NOT_AGAIN = {"promise": "not again", "text": "an engine said so, a run alone does not"}
 NO_PROMISES = ("crash", "hang", "sanitizer", "not again")  # what is no promise's, among the violations
@@ -329,7 +330,7 @@ plot 'samples.csv' using ($1/3600):2 with lines title 'AFL++', '' using ($1/3600
 
 def operations_reached(variant, corpus):
     """The names of the operations that ran, and of those that did not."""
-    counts = recipes.counts(variant, corpus)
+    counts = recipes.counts(variant, corpus, COUNT_SECONDS)
     reached = {name for (name, outcome), count in counts.items() if outcome != "skipped" and count}
     return sorted(reached), sorted({name for name, _ in counts} - reached)
 

@@ -237,9 +237,9 @@ def all_broken(variant, folder, **more):
     return list(run_apart(variant, [folder], **more))
 
 
-def counts(variant, folder):
+def counts(variant, folder, seconds):
     """(operation, outcome) -> how often, of the programs in a folder; nothing where they do not come to their end."""
-    done = subprocess.run([PROGRAM, "--counts", folder], env=variant.environment(STRONGROOM_FORK="always"), capture_output=True, text=True, errors="replace")
+    done = run_bounded([PROGRAM, "--counts", folder], variant.environment(STRONGROOM_FORK="always"), seconds)
     rows = [line.split() for line in done.stdout.splitlines()]
     ended = rows and rows[-1][0] == "programs"
     return {(row[1], row[2]): int(row[3]) for row in rows if row[0] == "operation"} if ended else {}
@@ -247,7 +247,7 @@ def counts(variant, folder):
 
 def demand_use(variant):
     """An allocator that never gives memory breaks nothing, but nothing was tested."""
-    seen = counts(variant, inputs(FUZZ / "seeds"))
+    seen = counts(variant, inputs(FUZZ / "seeds"), HANG_SECONDS)
     if seen and not any(seen[name, "ok"] for name in ("alloc", "alloc-aligned", "crowd")):
         die(f"{variant.name}: gave no memory to any of the committed programs, so nothing can be tested")
 
@@ -287,7 +287,7 @@ def run_afl(variant, seconds, seed=None, work=None, seeds=None, quiet=False, unt
 def first_broken(variant, folder, since):
     """The first crash that AFL++ found since then; or of what did not end in its time, the first that does not end at all."""
     new = {name: sorted(path for path in (folder / name).glob("id:*") if path.stat().st_mtime >= since) for name in ("crashes", "hangs")}
-    return next((path for path in new["crashes"]), None) or next((path for path in new["hangs"] if run_apart(variant, [path])), None)
+    return next((path for path in new["crashes"] + new["hangs"] if path in new["crashes"] or run_apart(variant, [path])), None)
 
 
 def on_inputs(engine, folder, scratch):

@@ -296,7 +296,8 @@ def test_a_run_that_did_not_come_to_its_end_says_nothing(crash):
     with pytest.raises(SystemExit) as ended:
         recipes.run_apart(recipes.Variant(FIXTURES / "exit_load.so", "exit-load"), [crash])
     assert ended.value.code == 2
-    assert recipes.counts(recipes.Variant(FIXTURES / "exit_alloc.so", "exit-alloc"), crash) == {}
+    assert recipes.counts(recipes.Variant(FIXTURES / "exit_alloc.so", "exit-alloc"), crash, 60) == {}
+    assert recipes.counts(recipes.Variant(FIXTURES / "hang_alloc.so", "hang-alloc"), crash, 1) == {}
 
 
 def test_a_subject_that_gives_no_memory_is_not_tested():
