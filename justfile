@@ -140,7 +140,7 @@ campaign *ARGS: build
 [no-cd]
 [no-exit-message]
 triage *ARGS: build
-    exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' triage "$@"
+    exec /usr/bin/python3 '{{ root }}/fuzz/triage.py' "$@"
 
 # Every committed input on the good subjects, or on these, under both engines: corpus-check [SUBJECT|PATH.so]...
 [group('fuzz')]

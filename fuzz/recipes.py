@@ -30,11 +30,9 @@ CORPUS = ROOT / "corpus" / "allocator"
 PROGRAM = FUZZ / "strongroom-fuzz"
 FOLDERS = ("subjects", "controls", "defects")
 MARK = "STRONGROOM_CAMPAIGN"  # in the environment of what is to be ended with all that it starts: its folder
-HEADER_BYTES = RECORD_BYTES = 8
 INPUT_BYTES_MAX = 776  # a header and 96 records: as many as the mutator makes
 MINIMISED_BYTES_MAX = 96 * 1024
-HANG_SECONDS, HANG_SECONDS_SHORT = 60, 5  # a program takes milliseconds; the second while a hang is made smaller
-NO_OPERATION = (None, "crash", "hang", "sanitizer")  # what comes without the operation that it happened in
+HANG_SECONDS = 60  # a program takes milliseconds
 DEFAULT_SUBJECT = os.environ.get("STRONGROOM_DEFAULT_SUBJECT")  # of a recipe: names come from outside
 # The engines' own handlers would take signals that are the subject's to cause and ours to judge.
 ASAN_OPTIONS = "detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigill=0:handle_sigfpe=0:allocator_may_return_null=1"
@@ -314,19 +312,12 @@ def fuzz(options):
     return status
 
 
-# ---- triage ----
+# ---- what one input breaks ----
 
 
 def judge(variant, path):
     """What a program breaks on a variant: a dict; None: nothing. Programs may fork."""
     return run_apart(variant, [path], STRONGROOM_FORK="always").get(pathlib.Path(path))
-
-
-def judge_hang(variant, path):
-    """The same where only a hang matters, with less patience."""
-    done = run_bounded([PROGRAM, "--apart", path], variant.environment(STRONGROOM_FORK="always", **{MARK: str(path)}), HANG_SECONDS_SHORT)
-    end_leftovers(path)  # what runs apart is in a group of its own
-    return {"promise": "hang", "text": f"it ran for more than {HANG_SECONDS_SHORT} s"} if done.returncode is None else None
 
 
 def judge_sanitized(variant, path):
@@ -338,166 +329,6 @@ def judge_sanitized(variant, path):
         if line.startswith("SUMMARY: AddressSanitizer"):
             return {"promise": "sanitizer", "text": line}
     return None
-
-
-def records_of(path, folder):
-    """The operations of a program in either form, as bytes."""
-    copy, made = folder / "program.txt", folder / "program"  # under a name that the assembler can make one of
-    shutil.copyfile(path, copy)
-    done = subprocess.run([PROGRAM, "--assemble", folder, copy], capture_output=True, text=True, errors="replace")
-    if done.returncode != 0:
-        print(done.stderr.strip().replace(str(copy), str(path)), file=sys.stderr)
-        sys.exit(2)
-    data = made.read_bytes()
-    start = HEADER_BYTES if data[:3] == b"SRP" else 0
-    return [data[i : i + RECORD_BYTES] for i in range(start, len(data) - RECORD_BYTES + 1, RECORD_BYTES)]
-
-
-def minimise(records, breaks):
-    """Takes out as many records as can go, in ever smaller stretches, while breaks() says yes."""
-    step = max(1, len(records) // 2)
-    while step:
-        at = 0
-        while at < len(records):
-            fewer = records[:at] + records[at + step :]
-            if breaks(fewer):
-                records = fewer
-            else:
-                at += step
-        step //= 2
-    return records
-
-
-class Triage:
-    """A program that breaks something on a variant, being made small; folder is for what is needed meanwhile."""
-
-    def __init__(self, variant, folder, records):
-        self.variant, self.folder, self.records = variant, folder, records
-        self.candidate = folder / "candidate"
-        self.judge = judge
-        self.violation = self.seen(records)
-        if self.violation is None and (violation := judge_sanitized(variant, self.candidate)):
-            self.judge, self.violation = judge_sanitized, violation
-
-    def seen(self, records):
-        self.candidate.write_bytes(b"SRP\x01\0\0\0\0" + b"".join(records))
-        return self.judge(self.variant, self.candidate)
-
-    def breaks(self, records):
-        return (self.seen(records) or {}).get("promise") == self.violation["promise"]
-
-    def decides(self, records):
-        """Whether it breaks that by an operation of its own, not by the target's teardown, which begins with `heal` too."""
-        seen = self.seen([*records, *self.assembled("heal")]) or {}
-        known = seen.get("promise") not in NO_OPERATION
-        return known and seen.get("promise") == self.violation["promise"] and seen["operation"] < len(records)
-
-    def assembled(self, *lines):
-        path = self.folder / "lines"
-        path.write_text("\n".join(["strongroom program 1", *lines, ""]))
-        return records_of(path, self.folder)
-
-    def with_teardown(self, records):
-        """With what the target does at the end of a program as operations of its own: one piece of it, then all."""
-        frees = [f"free {slot}" for slot in sorted(set(re.findall(r" (s\d+)", self.converted(records, "--print"))))]
-        rest = ["heal", "crowd-free last"]
-        for end in (["close"], frees, rest[1:], [*rest, "close"], [*rest, *frees]):
-            yield [*records, *self.assembled(*end)]
-
-    def minimise(self):
-        """The smallest programs that break it, those that do so by themselves first."""
-        if self.violation["promise"] == "hang":
-            self.judge = judge_hang
-        small = minimise(self.records, self.breaks)
-        if not self.breaks(small):  # it does not break it every time
-            return [self.records]
-        if self.decides(small):
-            return [small]
-        longer = [records for records in self.with_teardown(small) if self.breaks(records)]
-        for records in longer:
-            if self.decides(records):
-                return [minimise(records, self.decides), small]
-        return [small, *longer]  # no one said which operation it was
-
-    def converted(self, records, form):
-        self.candidate.write_bytes(b"SRP\x01\0\0\0\0" + b"".join(records))
-        return subprocess.run([PROGRAM, form, self.candidate], env=self.variant.environment(), capture_output=True, text=True, check=True).stdout
-
-
-def shows(code, folder, sanitized):
-    """Whether a C program says by itself that something is wrong; None where that cannot be tried."""
-    if not shutil.which("cc"):
-        return None
-    (folder / "program.c").write_text(code)
-    flags = ["-fsanitize=address"] if sanitized else []
-    made = run_bounded(["cc", "-w", "-rdynamic", *flags, "-o", folder / "run", folder / "program.c", "-ldl", "-lpthread"], os.environ, HANG_SECONDS)
-    if made.returncode != 0:
-        return None
-    done = run_bounded([folder / "run"], {**os.environ, "ASAN_OPTIONS": ASAN_OPTIONS}, HANG_SECONDS_SHORT)
-    if sanitized:
-        return "SUMMARY: AddressSanitizer" in done.stderr
-    return done.returncode != 2 and ("BAD" in done.stdout or "the program ran to its end" not in done.stdout)
-
-
-def kept_path(name):
-    """Where a regression of that name goes; refused if an input has it."""
-    if any(input_name(path) == name for path in CORPUS.rglob("*")):
-        die(f"--keep {name}: an input has that name: give another")
-    return CORPUS / "regressions" / f"{name}.txt"
-
-
-def triage(options):
-    if not os.access(options.file, os.R_OK) or not os.path.isfile(options.file):
-        die(f"{options.file}: is no file that can be read")
-    kept = kept_path(options.keep) if options.keep else None
-    found = find_variants(options.subject)
-    names = ", ".join(variant.name for variant in found)
-    if options.variant and not (found := [variant for variant in found if variant.name == options.variant]):
-        die(f"{options.subject}: has no variant {options.variant}, only {names}")
-    if len(found) > 1:
-        die(f"{options.subject}: has several variants: add --variant and one of {names}")
-    with tempfile.TemporaryDirectory() as name:
-        return triage_in(options, found[0], pathlib.Path(name), kept)
-
-
-def triage_in(options, variant, folder, kept):
-    case = Triage(variant, folder, records_of(options.file, folder))
-    if case.violation is None:
-        print(f"{options.file}: {variant.name} breaks nothing with it{'' if (FUZZ / 'libfuzzer').exists() else '; without AddressSanitizer, which ./dev fuzz builds'}")
-        return 0
-    sanitized = case.judge is judge_sanitized
-    programs = case.minimise()
-    shown = None
-    for records in programs:
-        if shown := shows(case.converted(records, "--c"), folder, sanitized):
-            break
-    else:
-        records = programs[0]
-    violation = case.seen(records) or case.violation
-    text, code = case.converted(records, "--print"), case.converted(records, "--c")
-    path = pathlib.Path(f"{options.file}.c")
-    # All is written before a word is said: who reads it may go away.
-    if kept:
-        head, _, rest = text.partition("\n")
-        kept.parent.mkdir(exist_ok=True)
-        kept.write_text(f"{head}\n# Broke {violation['promise']} of {variant.name}.\n{rest}")
-    try:
-        path.write_text(code)
-    except OSError as error:
-        die(f"{path}: {error.strerror}")
-    print(f"{variant.name} breaks {violation['promise']}: {violation['text']}\n\n{text}\nas C: {path}")
-    if not shown:
-        print("it was not tried: there is no cc that compiles it" if shown is None else "by itself it does not show that")
-    elif sanitized:
-        print("it shows that when compiled with -fsanitize=address")
-    if kept:
-        print(f"kept: {os.path.relpath(kept, ROOT)}")
-    print("\nthe same program on others:", flush=True)
-    for other in built_variants(("controls", "subjects")):
-        if other.name != variant.name:
-            result = judge(other, case.candidate)
-            print(f"  {other.name:20} {'breaks nothing' if result is None else result['promise'] + ': ' + result['text']}", flush=True)
-    return 1
 
 
 # ---- corpus ----
@@ -599,12 +430,6 @@ def whole_seconds(text):
     return int(text)
 
 
-def regression_name(text):
-    if not re.fullmatch("[a-z0-9-]+", text):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a name of a-z, 0-9 and - only")
-    return text
-
-
 def add_subject(parser):
     """Not needed where a recipe has one by default."""
     parser.add_argument("subject", nargs="?" if DEFAULT_SUBJECT else None, default=DEFAULT_SUBJECT, help="a name, or the path of a shared object")
@@ -630,12 +455,6 @@ def main():
         add_subject(engine)
         engine.add_argument("seconds", nargs="?", type=whole_seconds, default=60, help="in all, over its variants")
         engine.set_defaults(run=fuzz)
-    one = commands.add_parser("triage", help="from a crash to a small C program")
-    one.add_argument("file")
-    one.add_argument("subject", help="what it breaks: the path of a shared object, or the name of a subject or variant of the build")
-    one.add_argument("--variant", metavar="NAME", help="which of the subject's variants, where it has several")
-    one.add_argument("--keep", metavar="NAME", type=regression_name, help="add the small program to the regressions")
-    one.set_defaults(run=triage)
     small = commands.add_parser("corpus-minimise", help="make the committed corpus anew, from it and what fuzzing left in the build")
     add_subject(small)
     small.set_defaults(run=corpus_minimise, folders=[])

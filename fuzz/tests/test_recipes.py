@@ -19,6 +19,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(SOURCE / "fuzz"))
 import recipes  # noqa: E402
 import targets  # noqa: E402
+import triage  # noqa: E402
 
 
 PROGRAM = """strongroom program 1
@@ -72,9 +73,10 @@ def one_line(done):
     return done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr
 
 
-def recipe(*arguments, timeout=120):
+def recipe(name, *arguments, timeout=120):
     env = {**os.environ, "STRONGROOM_FUZZ_BUILD": str(BUILD)}
-    return subprocess.run([sys.executable, RECIPES, *arguments], env=env, capture_output=True, text=True, timeout=timeout)
+    program = [SOURCE / "fuzz" / "triage.py"] if name == "triage" else [RECIPES, name]
+    return subprocess.run([sys.executable, *program, *arguments], env=env, capture_output=True, text=True, timeout=timeout)
 
 
 @pytest.fixture
@@ -111,7 +113,7 @@ def test_what_the_teardown_decides_is_an_operation_of_the_small_program(crash):
 
 def test_a_c_program_that_shows_nothing_is_told_from_one_that_does(tmp_path):
     def shows(body):
-        return recipes.shows(f"int main(void) {{ {body} }}", tmp_path, False)
+        return triage.shows(f"int main(void) {{ {body} }}", tmp_path, False)
 
     end = 'puts("the program ran to its end");'
     assert shows(f'puts("BAD: this"); {end} return 1;')
@@ -138,8 +140,8 @@ def test_ending_the_process_and_closing_files_hides_nothing(crash, tmp_path, fre
 
 def test_what_hangs_is_broken_and_leaves_no_process(crash, tmp_path, monkeypatch):
     path = subject(tmp_path, "fork(); pause()")
-    monkeypatch.setattr(recipes, "HANG_SECONDS_SHORT", 2)
-    assert recipes.judge_hang(recipes.Variant(path, "mine"), crash) == {"promise": "hang", "text": "it ran for more than 2 s"}
+    monkeypatch.setattr(triage, "HANG_SECONDS_SHORT", 2)
+    assert triage.judge_hang(recipes.Variant(path, "mine"), crash) == {"promise": "hang", "text": "it ran for more than 2 s"}
     assert [*recipes.marked(crash)] == []
 
 
@@ -187,8 +189,8 @@ def corpus(tmp_path, monkeypatch):
 
 
 def keep(monkeypatch, crash, name):
-    monkeypatch.setattr(sys, "argv", ["recipes.py", "triage", str(crash), "wipe-sizeof-pointer", "--keep", name])
-    return recipes.main()
+    monkeypatch.setattr(sys, "argv", ["triage.py", str(crash), "wipe-sizeof-pointer", "--keep", name])
+    return triage.main()
 
 
 def test_regressions_are_kept_under_new_names_only(crash, corpus, monkeypatch, capsys):
@@ -206,8 +208,8 @@ def test_regressions_are_kept_under_new_names_only(crash, corpus, monkeypatch, c
 
 
 def test_a_regression_is_kept_when_nobody_reads_on(crash, corpus):
-    code = f"import pathlib, recipes; recipes.CORPUS = pathlib.Path({str(corpus)!r}); recipes.run_main(recipes.main)"
-    words = [sys.executable, "-B", "-c", code, "triage", crash, "wipe-sizeof-pointer", "--keep", "kept"]
+    code = f"import pathlib, recipes, triage; recipes.CORPUS = pathlib.Path({str(corpus)!r}); recipes.run_main(triage.main)"
+    words = [sys.executable, "-B", "-c", code, crash, "wipe-sizeof-pointer", "--keep", "kept"]
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(words, env={**os.environ, "PYTHONPATH": str(SOURCE / "fuzz")}, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
