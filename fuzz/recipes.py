@@ -225,7 +225,7 @@ def run_apart(variant, paths, **more):
         path, brace, rest = line.partition(": {")
         if brace and '"promise"' in rest:
             seen[pathlib.Path(path)] = json.loads("{" + rest)
-    if done.returncode != (1 if seen else 0) or not done.stdout.startswith("programs "):
+    if done.returncode != (1 if seen else 0) or not re.search(r"programs \d+\n\Z", done.stdout):  # after what a subject prints
         die(f"{variant.name}: {(done.stderr.strip().splitlines() or ['it could not be looked at'])[-1]}")
     return seen
 
@@ -238,9 +238,9 @@ def all_broken(variant, folder, **more):
 def counts(variant, folder, seconds):
     """(operation, outcome) -> how often, of the programs in a folder; nothing where they do not come to their end."""
     done = run_bounded([PROGRAM, "--counts", folder], variant.environment(STRONGROOM_FORK="always"), seconds)
-    rows = [line.split() for line in done.stdout.splitlines()]
-    ended = rows and rows[-1][0] == "programs"
-    return {(row[1], row[2]): int(row[3]) for row in rows if row[0] == "operation"} if ended else {}
+    rows = re.findall(r"^operation (\S+) (\S+) (\d+)$", done.stdout, re.MULTILINE)
+    ended = re.search(r"programs \d+\n\Z", done.stdout)
+    return {(name, outcome): int(count) for name, outcome, count in rows} if ended else {}
 
 
 def demand_use(variant):

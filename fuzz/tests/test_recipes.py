@@ -21,7 +21,6 @@ import recipes  # noqa: E402
 import targets  # noqa: E402
 import triage  # noqa: E402
 
-
 PROGRAM = """strongroom program 1
 open
 alloc s1 3
@@ -278,10 +277,33 @@ def test_unknown_subjects_and_several_variants_are_one_line(crash):
         assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("fixture, promise", [("exit_alloc", "crash"), ("close_all", "locked"), ("crash_alloc", "sizes")])
+@pytest.mark.parametrize("fixture, promise", [("exit_alloc", "crash"), ("close_all", "locked"), ("crash_alloc", "sizes"), ("loud", "locked")])
 def test_apart_a_subject_cannot_hide_what_it_breaks(fixture, promise, crash):
     seen = recipes.run_apart(recipes.Variant(FIXTURES / f"{fixture}.so", fixture.replace("_", "-")), [crash])
     assert [what["promise"] for what in seen.values()] == [promise]
+
+
+@pytest.mark.parametrize("before", ["", "for (int file = 3; file < 100; file++) close(file);"])
+def test_what_looks_at_memory_is_opened_again_when_a_subject_closes_it(before, crash, tmp_path):
+    # The first is wiped and hidden, and so looked at through a file that is open from then on; the second is hidden only.
+    hide = "if (freed++ == 0) explicit_bzero(p, n); mprotect(p, n + 1, PROT_NONE); return"
+    path = subject(tmp_path, f"static int freed; {before} {hide}")
+    crash.write_text(PROGRAM.replace("free s0\nfree s1\n", "free s1\nfree s0\n"))
+    seen = recipes.run_apart(recipes.Variant(path, "mine"), [crash])
+    assert [what["promise"] for what in seen.values()] == ["zero-on-free"]
+
+
+@pytest.mark.skipif(not shutil.which("clang"), reason="clang is not installed")
+def test_a_handler_of_a_subject_keeps_no_find_from_libfuzzer(crash, tmp_path):
+    made = subprocess.run([SOURCE / "fuzz" / "engines", BUILD, "libfuzzer"], capture_output=True, text=True)
+    if made.returncode != 0 and "libclang_rt.fuzzer" in made.stderr:
+        pytest.skip("clang's libFuzzer (libclang-rt-14-dev) is not installed")
+    path = subject(tmp_path, "signal(SIGABRT, _exit); munmap(p, n + 1); return")
+    (tmp_path / "inputs").mkdir()
+    subprocess.run([recipes.PROGRAM, "--assemble", tmp_path / "inputs", crash], check=True)
+    environment = recipes.Variant(path, "mine").environment(ASAN_OPTIONS=recipes.ASAN_OPTIONS)
+    done = subprocess.run([recipes.FUZZ / "libfuzzer", "-runs=0", f"-artifact_prefix={tmp_path}/", tmp_path / "inputs"], env=environment, capture_output=True, text=True, errors="replace")
+    assert "Test unit written to" in done.stderr, done.stderr[-800:]
 
 
 def test_c_shows_a_few_bytes_in_a_row_that_are_left(crash, tmp_path):
