@@ -226,7 +226,9 @@ def run_apart(variant, paths, **more):
         if brace and '"promise"' in rest:
             seen[pathlib.Path(path)] = json.loads("{" + rest)
     if done.returncode != (1 if seen else 0) or not re.search(r"programs \d+\n\Z", done.stdout):  # after what a subject prints
-        die(f"{variant.name}: {(done.stderr.strip().splitlines() or ['it could not be looked at'])[-1]}")
+        said = done.stderr.strip().splitlines() or ["it could not be looked at"]
+        why = [line for line in said if line.startswith("fuzz: ")] or said  # the target's own reason, if it had one
+        die(f"{variant.name}: {why[-1].removeprefix('fuzz: ')}")
     return seen
 
 
@@ -392,7 +394,7 @@ def corpus_minimise(options):
 
 def failures_on(variant, engine, folder, count, scratch):
     """What an engine's own program says of the inputs in a folder that it does not bear; nothing if it ran all of them well."""
-    done = subprocess.run(on_inputs(engine, folder, scratch), env=variant.environment(engine, ASAN_OPTIONS=ASAN_OPTIONS), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    done = subprocess.run(on_inputs(engine, folder, scratch), cwd=scratch.parent, env=variant.environment(engine, ASAN_OPTIONS=ASAN_OPTIONS), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     lines = (done.stdout + done.stderr).splitlines()
     failed = [line for line in lines if '{"promise"' in line] or [line for line in lines if line.startswith(("+++ Program ", "SUMMARY"))]
     ran = re.findall({"libfuzzer": r"^Done (\d+) runs", "afl": r"Processed (\d+) input files"}[engine], "\n".join(lines), re.MULTILINE)

@@ -293,6 +293,14 @@ def test_what_looks_at_memory_is_opened_again_when_a_subject_closes_it(before, c
     assert [what["promise"] for what in seen.values()] == ["zero-on-free"]
 
 
+def test_a_subject_that_takes_the_numbers_of_what_looks_at_memory_is_refused(crash, tmp_path, capsys):
+    take = "if (freed == 1) for (int file = 3; file < 100; file++) dup2(2, file);"
+    path = subject(tmp_path, f"static int freed; {take} explicit_bzero(p, n); if (freed++ == 0) mprotect(p, n + 1, PROT_NONE); return")
+    with pytest.raises(SystemExit) as ended:
+        recipes.run_apart(recipes.Variant(path, "mine"), [crash])
+    assert ended.value.code == 2 and "mine: the subject closed files" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(not shutil.which("clang"), reason="clang is not installed")
 def test_a_handler_of_a_subject_keeps_no_find_from_libfuzzer(crash, tmp_path):
     made = subprocess.run([SOURCE / "fuzz" / "engines", BUILD, "libfuzzer"], capture_output=True, text=True)
