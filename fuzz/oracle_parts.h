@@ -40,6 +40,7 @@ struct place {
 /* What a forked child found; on a page that it shares with its parent. */
 struct child_report {
     _Atomic uint32_t slot_seen; /* 1 + slot whose secret could be read */
+    _Atomic bool blind;         /* it could not look */
 };
 
 struct oracle {
@@ -49,6 +50,7 @@ struct oracle {
     size_t page_bytes, min_align;
     char ignored[IGNORED_BYTES];
     struct child_report *child;
+    uint64_t locked_by_others; /* bytes, before the subject was loaded */
     uint64_t counts[ORACLE_CHECKS];
     /* of the program */
     struct violation violation;
@@ -61,6 +63,9 @@ struct oracle {
     uint32_t op_index, smashed; /* 1 + slot of the smash that its free has to notice */
     uint64_t smash_beyond_bytes;
     uint64_t locked_before, locked_said;
+    uint64_t faults_seen; /* of the ledger's */
+    uint32_t failing;     /* a bit for each enum model_call that may fail */
+    bool fails_on;        /* more than once */
     bool smash_before, faulted, limited, refused, damaged, died, closed_well, cannot_release,
         cannot_open;
     uint32_t opens;
