@@ -517,6 +517,16 @@ static void do_free(int slot)
 }
 
 /*@ resize */
+/* Of one that was cut where it is, the whole words behind what it kept: they are nobody's. */
+static void look_behind(const struct secret *old, size_t kept)
+{
+    size_t from = kept < old->known ? (kept + 7) & ~(size_t)7 : old->known;
+    size_t bytes = from < old->known ? (old->known - from) & ~(size_t)7 : 0;
+    size_t same = left_of(old, from, from + bytes);
+    if (same > 0)
+        BAD("behind what is left of it, %zu of %zu secret bytes are still there\n", same, bytes);
+}
+
 static void do_resize(int slot, size_t n)
 {
     struct secret *s = &slots[slot], old = *s;
@@ -536,6 +546,8 @@ static void do_resize(int slot, size_t n)
     if (s->p != old.p) {
         freed[slot] = old;
         look_back("at the old place", &old);
+    } else {
+        look_behind(&old, n);
     }
     judge_place(slot, 1);
 }

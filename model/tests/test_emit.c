@@ -172,6 +172,20 @@ static void what_is_given_back_unwiped_is_said(void **unused)
     assert_said("0 of 2 pages of the freed secret could be touched");
 }
 
+static void what_a_cut_leaves_behind_is_said(void **unused)
+{
+    (void)unused;
+    emitted_run_ends("open\nalloc s0 66\nfill s0\nresize s0 33\ncheck s0\n", 1);
+    assert_said("BAD: behind what is left of it, 24 of 24 secret bytes are still there");
+    assert_said("all 33 bytes are what was planted");
+    emitted_run_ends(
+        "open\nalloc s0 66\nfill s0 usable\nprotect s0 none\nresize s0 7\n"
+        "check s0\nfill s0\nresize s0 60\nresize s0 80\nalloc s1 44\nfill s1\nresize s1 33\n"
+        "alloc s2 66\nresize s2 8\nresize s2 max\n",
+        0); /* of s1 no whole word is left, s2 was never filled, s0 has 7 bytes that are known */
+    assert_said("all 7 bytes are what was planted");
+}
+
 static void what_is_fine_is_not_complained_of(void **unused)
 {
     (void)unused;
@@ -258,6 +272,7 @@ int main(void)
         cmocka_unit_test(all_operations_together_compile),
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(what_is_given_back_unwiped_is_said),
+        cmocka_unit_test(what_a_cut_leaves_behind_is_said),
         cmocka_unit_test(what_is_fine_is_not_complained_of),
         cmocka_unit_test(faults_strike),
         cmocka_unit_test(another_subject_can_be_named),
