@@ -393,7 +393,9 @@ const struct command commands[] = {
      "       strongroom replay --print PROGRAM\n"
      "\n"
      "Runs the program in the file PROGRAM (text or bytes; 'model/program.h' describes both) on\n"
-     "the subject, a line for each operation; --print only shows it as text.\n"
+     "the subject, a line for each operation; --print only shows it as text. Any bytes are a\n"
+     "program; they are read as text where they begin with 'strongroom program', and where all of\n"
+     "them can be printed.\n"
      "\n"
      "exit status: 0 it ran to its end; 1 the subject died, hung or broke a promise; 2 the\n"
      "             verifier or its arguments failed\n",

@@ -2,6 +2,7 @@
 /* replay.c: one program on one subject, told operation by operation. */
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,30 @@
 
 #define PROGRAM_BYTES_MAX ((size_t)1 << 20)
 
-/* Reads a program in either form: bytes begin with the magic of the header record. */
+/* Is this what somebody typed, right or wrong? UTF-8 throughout, and of what cannot be printed only blanks. */
+static bool is_typed(const char *bytes, size_t count)
+{
+    json_t *valid = json_stringn(bytes, count); /* NULL: not UTF-8 */
+    bool typed = valid != NULL;
+    json_decref(valid);
+    for (size_t i = 0; i < count && typed; i++) {
+        unsigned char c = (unsigned char)bytes[i];
+        typed = (c >= ' ' && c != 0x7f) || (c >= '\t' && c <= '\r');
+    }
+    return typed;
+}
+
+/* Any bytes are a program, so only what nobody can have typed is taken for bytes: else a slip in the first
+ * line of a text, or another file altogether, would pass for a program that does something else. */
+static bool is_text(const char *bytes, size_t count)
+{
+    static const char head[] = "strongroom program";
+    if (count >= 3 && memcmp(bytes, "SRP", 3) == 0)
+        return false;
+    return strncmp(bytes, head, sizeof head - 1) == 0 || is_typed(bytes, count);
+}
+
+/* Reads a program in either form. */
 static bool program_read(const char *path, struct model_program *program, char *error,
                          size_t error_bytes)
 {
@@ -24,14 +48,15 @@ static bool program_read(const char *path, struct model_program *program, char *
     if (good && ferror(file)) {
         (void)snprintf(error, error_bytes, "%s: %s", path, strerror(errno));
         good = false;
-    } else if (good && count >= 3 && memcmp(bytes, "SRP", 3) == 0) {
+    } else if (good && !is_text(bytes, count)) {
         model_program_decode(program, (const uint8_t *)bytes, count);
     } else if (good) {
         char why[160];
         good = strlen(bytes) == count && model_program_parse(program, bytes, NULL, why, sizeof why);
         if (!good)
             (void)snprintf(error, error_bytes, "%s: %s", path,
-                           strlen(bytes) == count ? why : "neither a program's text nor its bytes");
+                           strlen(bytes) == count ? why
+                                                  : "a program's text, with a zero byte in it");
     }
     if (file != NULL)
         (void)fclose(file);

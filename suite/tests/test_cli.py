@@ -131,6 +131,38 @@ def test_replay_prints_a_program_as_text(tmp_path):
     assert done.stdout == "strongroom program 1\nopen\nalloc s2 32\n"
 
 
+def test_any_bytes_are_a_program(tmp_path):
+    program = tmp_path / "program"
+    operations = b"\1" + b"\0" * 7 + b"\6\2\0\0\x20\0\0\0"
+    for written, lines in ((operations, "open\nalloc s2 32\n"), (operations[:-1], "open\n"), (b"\0", ""), (b"", "")):
+        program.write_bytes(written)  # as an engine leaves them: without a header, or cut
+        done = strongroom("replay", "--print", program)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "strongroom program 1\n" + lines
+    program.write_bytes(b"\xff" * 16)
+    assert len(strongroom("replay", "--print", program).stdout.splitlines()) == 3
+    program.write_bytes(operations)
+    done = strongroom("replay", program, "malloc-mlock")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "alloc s2 32" in done.stdout
+
+
+@pytest.mark.parametrize("written, line", [
+    ("strongrom program 1\nopen\n", "line 1: 'strongrom' is not an operation"),
+    ("strongrom program 1\n# caf\u00e9\nopen\n", "line 1: 'strongrom' is not an operation"),
+    ("#include <stdio.h>\nint\tmain(void)\r\n{\f}\n", "line 2: 'int' is not an operation"),
+    ("strongroom programme 1\nopen\n", "line 1: the header is not 'strongroom program 1'"),
+    ("strongroom program 1\nop\0en\n", "a program's text, with a zero byte in it"),
+    ("strongroom program 1\n\1\n", "line 2: '?' is not an operation"),
+])
+def test_what_somebody_typed_does_not_pass_for_bytes(tmp_path, written, line):
+    program = tmp_path / "program"
+    program.write_text(written, encoding="utf-8", newline="")
+    wrong(f"{program}: {line}", "replay", "--print", program)
+    wrong(f"{program}: {line}", "replay", program, "malloc-mlock")
+    wrong(f"{tmp_path}: Is a directory", "replay", "--print", tmp_path)
+
+
 def test_replay_tells_each_operation(tmp_path):
     program = tmp_path / "program"
     program.write_text("strongroom program 1\nopen\nalloc s0 32\nfill s0\ncheck s0\nfree s0\n")
