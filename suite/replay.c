@@ -176,8 +176,40 @@ bool replay_print(const char *program_path, char *error, size_t error_bytes)
     return true;
 }
 
-int replay(const char *program_path, const char *subject, const struct run_settings *settings,
-           char *error, size_t error_bytes)
+/* "a, b": the names of all variants, as far as there is room for them. */
+static const char *names_of(const struct candidates *candidates, char *out, size_t out_bytes)
+{
+    size_t length = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < candidates->count && length < out_bytes; i++)
+        length += (size_t)snprintf(out + length, out_bytes - length, "%s%s", i == 0 ? "" : ", ",
+                                   candidates->list[i].variant.is.name);
+    return out;
+}
+
+/* The one that is asked for. NULL: error says why. One that died before it could say its names is what there is. */
+static const struct candidate *variant_of(const struct candidates *candidates, const char *subject,
+                                          const char *name, char *error, size_t error_bytes)
+{
+    char names[512];
+    if (candidates->count == 1 && (name == NULL || candidates->list[0].dead))
+        return &candidates->list[0];
+    (void)names_of(candidates, names, sizeof names);
+    for (size_t i = 0; i < candidates->count && name != NULL; i++)
+        if (strcmp(candidates->list[i].variant.is.name, name) == 0)
+            return &candidates->list[i];
+    if (name == NULL)
+        (void)snprintf(error, error_bytes,
+                       "'%s' stands for %zu variants; name one of them by --variant: %s", subject,
+                       candidates->count, names);
+    else
+        (void)snprintf(error, error_bytes, "'%s' has no variant '%s', only %s", subject, name,
+                       names);
+    return NULL;
+}
+
+int replay(const char *program_path, const char *subject, const char *variant,
+           const struct run_settings *settings, char *error, size_t error_bytes)
 {
     static struct host host;
     static struct model_program program;
@@ -187,14 +219,11 @@ int replay(const char *program_path, const char *subject, const struct run_setti
         !host_open(&host, error, error_bytes))
         return 2;
     int status = 2;
-    if (!candidates_add(&candidates, &host, subject, timeout_ms, error, error_bytes)) {
-        /* error says why */
-    } else if (candidates.count != 1) {
-        (void)snprintf(error, error_bytes,
-                       "'%s' stands for %zu variants; name one of them: %s, ...", subject,
-                       candidates.count, candidates.list[0].variant.is.name);
-    } else {
-        struct case_order order = {.variant = &candidates.list[0].variant,
+    const struct candidate *chosen = NULL;
+    if (candidates_add(&candidates, &host, subject, timeout_ms, error, error_bytes))
+        chosen = variant_of(&candidates, subject, variant, error, error_bytes);
+    if (chosen != NULL) {
+        struct case_order order = {.variant = &chosen->variant,
                                    .program = &program,
                                    .label = "replay",
                                    .observers = OBSERVE_RELEASES | OBSERVE_MEMORY | OBSERVE_LOCKS,
