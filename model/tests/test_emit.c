@@ -133,20 +133,41 @@ static void each_operation_alone_compiles(void **unused)
     compile_only("");
 }
 
-static void all_operations_together_compile(void **unused)
+static void emit_all_lines(void)
 {
     char text[2048] = "";
-    bool seen[MODEL_CODES] = {false};
-    (void)unused;
     for (size_t i = 0; i < LINES; i++)
         snprintf(text + strlen(text), sizeof text - strlen(text), "%s\n", lines[i]);
     emit(text, NULL);
+}
+
+static void all_operations_together_compile(void **unused)
+{
+    bool seen[MODEL_CODES] = {false};
+    (void)unused;
+    emit_all_lines();
     for (size_t i = 0; i < program.count; i++)
         seen[program.operations[i].code] = true;
     for (unsigned code = 0; code < MODEL_CODES; code++)
         assert_true(seen[code]);
     compile("-O2 -std=c17");
     compile("-O0 -std=gnu11");
+}
+
+/* To a whole program: what another C library defines too shows when they are linked. */
+static void another_c_library_will_do(void **unused)
+{
+    char command[512];
+    (void)unused;
+    if (run("musl-gcc --version 2>&1") != 0)
+        skip(); /* package musl-tools; `./dev elsewhere` installs it */
+    emit_all_lines();
+    snprintf(command, sizeof command,
+             "(musl-gcc -std=c17 -Wall -Wextra -Werror -rdynamic -o %s/program %s/program.c && "
+             "%s/program /nowhere.so) 2>&1",
+             directory, directory, directory);
+    if (run(command) != 2) /* it ran, and found no subject */
+        fail_msg("musl: %s", output);
 }
 
 static void what_is_wrong_is_said(void **unused)
@@ -270,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_operation_alone_compiles),
         cmocka_unit_test(all_operations_together_compile),
+        cmocka_unit_test(another_c_library_will_do),
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(what_is_given_back_unwiped_is_said),
         cmocka_unit_test(what_a_cut_leaves_behind_is_said),
