@@ -91,7 +91,9 @@ struct left {
 /* The bytes [from, to) of a place, from on a multiple of 8, that also lie in [start, end). */
 struct left oracle_place_left(const struct place *p, size_t from, size_t to, uintptr_t start,
                               uintptr_t end);
-/* All of it, as far as it could be used. */
+/* How many bytes of a place could be used: not fewer than were asked for. */
+size_t oracle_place_bytes(const struct place *p);
+/* All of those. */
 struct left oracle_place_left_whole(const struct place *p);
 
 /* oracle_bytes.c */
