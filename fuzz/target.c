@@ -2,6 +2,8 @@
 /* target.c: see target.h. */
 #include "fuzz/target.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +23,7 @@
 #include "model/subject.h"
 #include "model/tools.h"
 
+#define LINE_BYTES 1024u
 #define STARVED_MAX 100u /* programs in a row */
 
 static struct {
@@ -44,8 +47,11 @@ static struct {
     unsigned load_threads;     /* that the subject began while it was loaded, */
     bool load_locks;           /* and whether it locked memory then */
     bool has_threads;          /* of its own, which outlive a program */
-    bool discards;             /* begins each program in the state in which it was loaded */
-    long runs_in;              /* the process in which an engine's program runs; else 0 */
+    char report[PATH_MAX];     /* the path of a file; empty: none */
+    const uint8_t *input;      /* of the engine, which runs now */
+    size_t input_bytes;
+    bool discards; /* begins each program in the state in which it was loaded */
+    long runs_in;  /* the process in which an engine's program runs; else 0 */
     bool engine_known;
     struct sigaction abort_loaded,
         abort_engine; /* what SIGABRT does: at the end of the start, and when an engine begins */
@@ -72,6 +78,38 @@ static uint32_t index_in_input(size_t index)
     return target.admitted > 0 ? target.original_index[target.admitted - 1] + 1 : (uint32_t)index;
 }
 
+/* ------------------------------------------------------------------------------------- reporting */
+
+/* The text is ours: printable ASCII, without quotes or backslashes but for a subject's message. */
+void target_print(const struct violation *violation, const char *subject)
+{
+    char text[sizeof violation->text];
+    size_t length = 0;
+    for (const char *c = violation->text; *c != '\0'; c++)
+        text[length++] = *c < ' ' || *c > '~' || *c == '"' || *c == '\\' ? '?' : *c;
+    text[length] = '\0';
+    (void)fprintf(
+        stderr, "{\"promise\": \"%s\", \"operation\": %u, \"subject\": \"%s\", \"text\": \"%s\"}\n",
+        violation->promise_id, violation->op_index, subject, text);
+}
+
+/* For who started the engine: AFL++ shows nobody what its target says. */
+static void report_to_file(const struct violation *violation)
+{
+    char line[LINE_BYTES];
+    int length =
+        snprintf(line, sizeof line, "%08x %s %u %s\n", admit_hash(target.input, target.input_bytes),
+                 violation->promise_id, violation->op_index, violation->text);
+    long file = target.report[0] == '\0'
+                    ? -1
+                    : raw_call4(SYS_openat, AT_FDCWD, target.report,
+                                O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0 || length < 0)
+        return;
+    raw_call3(SYS_write, file, line, length);
+    raw_call1(SYS_close, file);
+}
+
 /* ------------------------------------------------------------------------------------ the end of all */
 
 /* As an engine expects it, whatever the subject made of that signal. */
@@ -88,6 +126,13 @@ static _Noreturn void die_loudly(void)
     abort();
 }
 
+static _Noreturn void die_of(const struct violation *violation)
+{
+    target_print(violation, target.variant->name);
+    report_to_file(violation);
+    die_loudly();
+}
+
 /* A subject that ends the process would end the search, and to an engine nothing would be wrong with that. */
 static void end_at_exit(void)
 {
@@ -96,8 +141,7 @@ static void end_at_exit(void)
     target.violation = (struct violation){.promise_id = "crash",
                                           .op_index = index_in_input(target.ended),
                                           .text = "it ended the process"};
-    target_print(&target.violation, target.variant->name);
-    die_loudly();
+    die_of(&target.violation);
 }
 
 /* The linker's: the code of this program, an engine's included. */
@@ -171,7 +215,7 @@ void target_start(void)
 {
     char error[160];
     const char *oracle = getenv("STRONGROOM_ORACLE"), *fork = getenv("STRONGROOM_FORK"),
-               *ignore = getenv("STRONGROOM_IGNORE");
+               *ignore = getenv("STRONGROOM_IGNORE"), *report = getenv("STRONGROOM_REPORT");
     if (!privileges_drop(ADMIT_LIMIT_BYTES, error, sizeof error))
         refuse("%s", error);
     load(getenv("STRONGROOM_SUBJECT"), getenv("STRONGROOM_VARIANT"));
@@ -182,6 +226,9 @@ void target_start(void)
                                  oracle != NULL && strcmp(oracle, "off") == 0);
     if (target.oracle == NULL)
         refuse("no memory for the oracle");
+    if (report != NULL && strlen(report) >= sizeof target.report)
+        refuse("STRONGROOM_REPORT is too long");
+    (void)snprintf(target.report, sizeof target.report, "%s", report == NULL ? "" : report);
     if (ignore != NULL && !oracle_ignore(target.oracle, ignore))
         refuse("STRONGROOM_IGNORE is too long");
     target.host = oracle_host(target.oracle);
@@ -328,29 +375,16 @@ const struct target_counts *target_counts(void)
     return &target.counts;
 }
 
-/* The text is ours: printable ASCII, without quotes or backslashes but for a subject's message. */
-void target_print(const struct violation *violation, const char *subject)
-{
-    char text[sizeof violation->text];
-    size_t length = 0;
-    for (const char *c = violation->text; *c != '\0'; c++)
-        text[length++] = *c < ' ' || *c > '~' || *c == '"' || *c == '\\' ? '?' : *c;
-    text[length] = '\0';
-    (void)fprintf(
-        stderr, "{\"promise\": \"%s\", \"operation\": %u, \"subject\": \"%s\", \"text\": \"%s\"}\n",
-        violation->promise_id, violation->op_index, subject, text);
-}
-
 void target_run_or_abort(const uint8_t *bytes, size_t count_bytes)
 {
     if (!target.engine_known)
         (void)sigaction(SIGABRT, NULL, &target.abort_engine);
     target.engine_known = true;
+    target.input = bytes;
+    target.input_bytes = count_bytes;
     target.runs_in = raw_call0(SYS_getpid);
     const struct violation *violation = target_run(bytes, count_bytes);
     target.runs_in = 0;
-    if (violation == NULL)
-        return;
-    target_print(violation, target.variant->name);
-    die_loudly();
+    if (violation != NULL)
+        die_of(violation);
 }

@@ -12,6 +12,8 @@
  *   STRONGROOM_IGNORE    promises known to be broken, separated by commas
  *   STRONGROOM_ORACLE    `off`: only the shadow model judges (to measure what the rest costs)
  *   STRONGROOM_FORK      `always`: every program may fork
+ *   STRONGROOM_REPORT    a file to which a line is added for what an engine's program breaks: hash of the input, promise,
+ *                        operation, text
  */
 #ifndef FUZZ_TARGET_H
 #define FUZZ_TARGET_H
