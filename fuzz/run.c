@@ -70,10 +70,10 @@ static bool file_read(const char *path, struct file *file)
     if (stream == NULL)
         return complain(path, strerror(errno));
     file->count = fread(file->bytes, 1, FILE_BYTES_MAX, stream);
-    int failed = ferror(stream);
+    bool longer = fgetc(stream) != EOF, failed = ferror(stream) != 0;
     (void)fclose(stream);
-    if (failed != 0)
-        return complain(path, "cannot be read");
+    if (failed || longer)
+        return complain(path, failed ? "cannot be read" : "is longer than 1 MiB");
     file->bytes[file->count] = '\0';
     const char *text = (const char *)file->bytes;
     if (strncmp(text, "strongroom program", strlen("strongroom program")) != 0)
