@@ -386,12 +386,13 @@ def run_apart(variant, paths, first=False, **more):
         try:
             for line in process.stderr:
                 said.append(line)
-                path, brace, rest = line.partition(": {")
-                if brace and '"promise"' in rest:
+                path, broken, rest = line.rpartition(': {"promise": ')
+                if broken:
                     at = max(0, *(path.rfind(str(each)) for each in paths))  # a subject may print what is no line
-                    seen[pathlib.Path(path[at:])] = json.loads("{" + rest)
-                    if first:
-                        return seen
+                    with contextlib.suppress(ValueError):
+                        seen[pathlib.Path(path[at:])] = json.loads('{"promise": ' + rest)
+                if first and seen:
+                    return seen
         finally:
             if first and seen:
                 process.kill()  # what it runs dies with it
@@ -481,7 +482,7 @@ def judged_hangs(variant, paths, stats):
         broken = run_apart(variant, paths, first=True, STRONGROOM_FORK="always")
     if broken or not paths:
         return Run(next(iter(broken), None), stats=stats)
-    return Run(stats=stats, doubt=f"{len(paths)} {'program' if len(paths) == 1 else 'programs'} did not end within 2 s in a process with others, and in time alone: "
+    return Run(stats=stats, doubt=f"{counted(len(paths), 'program')} did not end within 2 s in a process with others, and in time alone: "
                f"either the subject hangs now and then, or the machine was busy ({paths[0].parent})")
 
 
@@ -601,6 +602,10 @@ def broken_by(inputs_by_name, variants):
     return sorted(broken)
 
 
+def counted(count, what):
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def corpus_minimise(options):
     for folder in options.folders:
         if not os.path.isdir(folder):
@@ -611,7 +616,7 @@ def corpus_minimise(options):
     variants = find_variants(options.subject)
     seeds = inputs(FUZZ / "seeds")
     committed, others = (sum(path.is_file() for folder in each for path in folder.rglob("*")) for each in ([seeds], folders))
-    print(f"{committed} committed inputs, {others} in {len(folders)} {'folder' if len(folders) == 1 else 'folders'}", flush=True)
+    print(f"{counted(committed, 'committed input')}, {others} in {counted(len(folders), 'folder')}", flush=True)
     kept, covering, left = merge([seeds, *folders], variants)
     print("trying each that is left alone", flush=True)
     for name in broken_by(kept, variants):
@@ -626,8 +631,8 @@ def corpus_minimise(options):
             path.unlink()
     for name, data in kept.items():
         (target / name).write_bytes(data)
-    budget = f", {covering - len(kept)} more were too much or break something" if covering > len(kept) else ""
-    print(f"{len(kept)} inputs do what all of them do, {sum(map(len, kept.values()))} bytes, in {os.path.relpath(target, ROOT)}{budget}; {len(left)} left out, for they break something")
+    too_many = f" (of {covering}: the others break something or are too many bytes)" if covering > len(kept) else ""
+    print(f"{counted(len(kept), 'input')} kept, that do what all do{too_many}, {sum(map(len, kept.values()))} bytes, in {os.path.relpath(target, ROOT)}")
     return 0
 
 

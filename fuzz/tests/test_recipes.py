@@ -210,6 +210,52 @@ def test_regressions_are_kept_under_new_names_only(crash, corpus, monkeypatch, c
     assert kept.read_text().startswith("strongroom program 1\n# Broke zero-on-free of wipe-sizeof-pointer.\nopen\n")
     with pytest.raises(SystemExit):
         keep(monkeypatch, crash, "one-more")
+    capsys.readouterr()
+    assert keep(monkeypatch, crash, "another-name") == 2
+    assert re.fullmatch("fuzz: --keep another-name: not kept, for the same program is there: .*/one-more.txt\n", capsys.readouterr().err)
+    assert [path.name for path in kept.parent.iterdir()] == ["one-more.txt"]
+
+
+def test_what_cannot_be_written_leaves_no_regression(crash, corpus, monkeypatch):
+    pathlib.Path(f"{crash}.c").mkdir()
+    with pytest.raises(IsADirectoryError):
+        keep(monkeypatch, crash, "no-more")
+    assert not (corpus / "regressions").exists()
+
+
+def test_a_program_of_which_not_all_is_looked_at_is_not_in_order(crash):
+    harmless = "".join(f"alloc s{i % 20} 40\n" if i % 2 == 0 else f"free s{(i - 1) % 20}\n" for i in range(140))
+    crash.write_text(PROGRAM.replace("alloc s1 3\n", f"{harmless}alloc s1 3\n"))
+    done = recipe("triage", crash, "wipe-sizeof-pointer")
+    assert one_line(done) and done.stdout == ""
+    assert "of its 149 operations no more than 127 are looked at, and wipe-sizeof-pointer breaks nothing with those" in done.stderr
+    crash.write_text(PROGRAM.replace("close\n", f"close\n{harmless}"))
+    assert recipe("triage", crash, "wipe-sizeof-pointer").returncode == 1
+
+
+@pytest.mark.parametrize("printed", ['\".\"', '\"x: {\"'])
+def test_what_a_subject_prints_before_a_line_does_not_hide_it(printed, crash, tmp_path):
+    path = subject(tmp_path, f"write(2, {printed}, sizeof {printed} - 1); munmap(p, n + 1); return")
+    assert recipes.judge(recipes.Variant(path, "mine"), crash)["promise"] == "zero-on-free"
+
+
+@pytest.mark.skipif(not shutil.which("clang"), reason="clang is not installed")
+def test_what_is_left_out_of_the_corpus_is_named_and_nothing_lies_about(corpus, crash, tmp_path, monkeypatch, capsys):
+    made = subprocess.run([SOURCE / "fuzz" / "engines", BUILD, "libfuzzer"], capture_output=True, text=True)
+    if made.returncode != 0 and "libclang_rt.fuzzer" in made.stderr:
+        pytest.skip("clang's libFuzzer (libclang-rt-14-dev) is not installed")
+    here, others = tmp_path / "here", tmp_path / "others"
+    here.mkdir()
+    others.mkdir()
+    monkeypatch.chdir(here)
+    (corpus / "seeds" / "taken.txt").write_text("strongroom program 1\nopen\nclose\n")
+    subprocess.run([recipes.PROGRAM, "--assemble", others, crash], check=True)
+    monkeypatch.setattr(sys, "argv", ["recipes.py", "corpus-merge", str(others), "--subject", "wipe-sizeof-pointer"])
+    assert recipes.main() == 0
+    said = capsys.readouterr().out
+    assert said.startswith("1 committed input, 1 in 1 folder\n")
+    assert "left out, for it breaks something: crash\n1 input kept, that do what all do, " in said
+    assert [*here.iterdir()] == [] and len([*(corpus / "minimised").iterdir()]) == 1
 
 
 def test_a_regression_is_kept_when_nobody_reads_on(crash, corpus):
@@ -401,6 +447,7 @@ def test_why_the_target_did_not_go_on_is_said_in_its_words(engine, capsys):
 
 
 def test_what_cannot_be_said_is_status_2_and_a_find_is_1(monkeypatch, capsys):
+    monkeypatch.setattr(recipes, "demand_use", lambda variant: True)
     monkeypatch.setattr(recipes, "build_engine", lambda *_: None)
     monkeypatch.setattr(recipes, "described", lambda *_: "broken: this")
     runs = {"ref-alloc-packed": recipes.Run(doubt="it grew"), "ref-alloc-guarded": recipes.Run(), "ref-alloc-memfd": recipes.Run()}
@@ -422,6 +469,7 @@ def test_what_cannot_be_said_is_status_2_and_a_find_is_1(monkeypatch, capsys):
 
 
 def test_seconds_alone_are_those_of_the_default_subject(monkeypatch, capsys):
+    monkeypatch.setattr(recipes, "demand_use", lambda variant: True)
     monkeypatch.setattr(recipes, "build_engine", lambda *_: None)
     monkeypatch.setattr(recipes, "DEFAULT_SUBJECT", "control-correct")
     monkeypatch.setattr(recipes, "run_libfuzzer", lambda *_: recipes.Run())
