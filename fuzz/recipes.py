@@ -99,8 +99,11 @@ class Show:
             print("\r\033[K", end="", flush=True)
 
 
+prctl = ctypes.CDLL(None).prctl  # looked up here: a child that has just been forked should not
+
+
 def die_with_parent():
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def marked(folder):

@@ -102,7 +102,6 @@ class Triage:
         """The smallest programs that break it, those that do so by themselves first."""
         if self.violation["promise"] == "hang":
             self.judge = judge_hang
-            print(f"it hangs: making it smaller, {HANG_SECONDS_SHORT} s for each try that hangs too", flush=True)
         small = minimise(self.records, self.breaks)
         if not self.breaks(small):  # it does not break it every time
             return [self.records]
@@ -194,7 +193,8 @@ def triage_in(options, variant, folder, kept):
     if case.violation is None:
         return nothing_broken(options, variant, len(case.records))
     sanitized = case.judge is judge_sanitized
-    with patiently(f"it breaks {case.violation['promise']}: making it smaller"):
+    each = f", {HANG_SECONDS_SHORT} s for each try that hangs too" if case.violation["promise"] == "hang" else ""
+    with patiently(f"it breaks {case.violation['promise']}: making it smaller{each}"):
         programs = case.minimise()
     shown = ended = None
     with patiently("compiling it as C, to see what it says by itself"):
@@ -204,7 +204,12 @@ def triage_in(options, variant, folder, kept):
                 break
         else:
             records = programs[0]
-    violation = case.seen(records) or case.violation
+    if case.violation["promise"] == "hang":
+        case.judge = judge  # with all its patience again
+    with patiently("looking at what is left, for 20 s at most"):
+        violation = case.seen(records)
+    if not violation:
+        records, violation = case.records, case.violation
     text, code = case.converted(records, "--print"), case.converted(records, "--c")
     path = pathlib.Path(f"{options.file}.c")
     # All is written before a word is said: who reads it may go away.

@@ -216,6 +216,18 @@ def test_regressions_are_kept_under_new_names_only(crash, corpus, monkeypatch, c
     assert [path.name for path in kept.parent.iterdir()] == ["one-more.txt"]
 
 
+def test_others_that_do_not_claim_a_promise_are_told_from_those_that_keep_it(crash, monkeypatch, capsys):
+    crash.write_text("strongroom program 1\nopen\nclose\n")
+    claims = {"ref-alloc-packed": ["guard-after"], "ref-alloc-guarded": []}
+    monkeypatch.setattr(recipes, "built_variants", lambda folders: recipes.variants_of(BUILD / "subjects" / "ref-alloc.so"))
+    assert set(triage.claims_by_name()) >= set(claims)
+    monkeypatch.setattr(triage, "claims_by_name", lambda: claims)
+    triage.print_others(recipes.Variant(BUILD / "controls" / "correct.so", "mine"), crash, "guard-after")
+    said = capsys.readouterr().out
+    assert "\n  ref-alloc-packed  breaks nothing\n" in said
+    assert "\n  ref-alloc-guarded breaks nothing; does not claim guard-after\n" in said
+
+
 def test_what_cannot_be_written_leaves_no_regression(crash, corpus, monkeypatch):
     pathlib.Path(f"{crash}.c").mkdir()
     with pytest.raises(IsADirectoryError):
