@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What the recipes around fuzzing run: see `recipes.py --help`.
+"""What the recipes around fuzzing run: see `./dev fuzz --help`.
 
 Names of allocators come from the command line only: a subject is a shared object, or the name of one in the build, or
 of one of its variants. Where its sources are in the tree it is compiled for coverage too (fuzz/engines).
@@ -174,7 +174,8 @@ class Variant:
 
 def asked_variants(path):
     """The names of the variants of a shared object; and why, where there are none."""
-    done = run_bounded([PROGRAM, "--variants"], {**os.environ, "STRONGROOM_SUBJECT": str(path)}, HANG_SECONDS)
+    with patiently(f"{path}: loading it"):
+        done = run_bounded([PROGRAM, "--variants"], {**os.environ, "STRONGROOM_SUBJECT": str(path)}, HANG_SECONDS)
     said = done.stderr.strip().splitlines()
     return done.stdout.split(), said[-1] if said else f"the process that loaded it {ending(done)}"
 
@@ -763,7 +764,9 @@ def main():
     check = command("corpus-check", corpus_check, "run every committed input on every variant, apart and under both engines", STATUS)
     defaults = (DEFAULT_SUBJECT or "").split()
     check.add_argument("subjects", nargs="*" if defaults else "+", default=defaults, metavar="subject", help="a name, or the path of a shared object" + (f"; {' and '.join(defaults)} if not given" if defaults else ""))
-    options = parser.parse_args()
+    options, unknown = parser.parse_known_args()
+    if unknown:
+        commands.choices[options.command].error(f"unrecognized arguments: {' '.join(unknown)}")
     return options.run(options)
 
 

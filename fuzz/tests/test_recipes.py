@@ -543,7 +543,7 @@ def test_help_names_the_recipe_and_tells_the_exit_status():
         words = [SOURCE / "fuzz" / program, *([name] if program == RECIPES else [])]
         done = subprocess.run([sys.executable, "-B", *words, "--help"], capture_output=True, text=True, check=True)
         assert done.stdout.startswith(f"usage: ./dev {name} ") and "Exit status: 0 " in done.stdout
-        wrong = subprocess.run([sys.executable, "-B", *words, "--wrong"], capture_output=True, text=True)
+        wrong = subprocess.run([sys.executable, "-B", *words, "a", "1", "--wrong"], capture_output=True, text=True)
         assert one_line(wrong) and wrong.stderr.startswith(f"./dev {name}"), wrong.stderr
 
 
