@@ -568,10 +568,10 @@ def judge_sanitized(variant, path):
 
 def merge(folders, variants):
     """The smallest set of inputs from folders that covers what all of them do, within the budget of bytes: name -> bytes; how many
-    there were before the budget; and the names of those that ended the engine."""
+    there were before the budget; and the names of those that the engine did not get past, with the reason."""
     build_engine("libfuzzer", variants)
     names = {hashlib.sha1(path.read_bytes()).hexdigest(): path.name for folder in folders for path in folder.rglob("*") if path.is_file()}
-    best, left = {}, set()
+    best, left = {}, {}
     for variant in variants:
         print(f"{variant.name}: looking for what does the same as another", flush=True)
         with tempfile.TemporaryDirectory(dir=FUZZ) as name:
@@ -582,7 +582,11 @@ def merge(folders, variants):
             status = run_engine(command, variant.environment("libfuzzer", ASAN_OPTIONS=ASAN_OPTIONS), MERGE_SECONDS, work / "log")
             if status != 0:
                 die(f"{variant.name}: libFuzzer could not merge: {own_words((work / 'log').read_text(errors='replace').splitlines())}")
-            left |= {names.get(path.name.partition("-")[2], path.name) for path in (work / "broken").iterdir() if not path.name.startswith("slow-unit-")}
+            ended = [path for path in (work / "broken").iterdir() if not path.name.startswith("slow-unit-")]
+            seen = run_apart(variant, ended)
+            for path in ended:
+                why = "it breaks something" if path in seen or path.name.startswith("crash-") else "the engine did not get past it, though alone it is in order"
+                left[names.get(path.name.partition("-")[2], path.name)] = why
             for path in (work / "kept").iterdir():
                 data = path.read_bytes()
                 best[hashlib.sha1(data).hexdigest()[:16]] = data
@@ -592,7 +596,7 @@ def merge(folders, variants):
         if total + len(data) <= MINIMISED_BYTES_MAX:
             kept[name] = data
             total += len(data)
-    return kept, len(best), sorted(left)
+    return kept, len(best), left
 
 
 def broken_by(inputs_by_name, variants):
@@ -624,10 +628,10 @@ def corpus_minimise(options):
     kept, covering, left = merge([seeds, *folders], variants)
     print("trying each that is left alone", flush=True)
     for name in broken_by(kept, variants):
-        left.append(name)
+        left[name] = "it breaks something"
         del kept[name]
-    for name in left:
-        print(f"left out, for it breaks something: {name}")
+    for name, why in sorted(left.items()):
+        print(f"left out, for {why}: {name}")
     target = CORPUS / "minimised"
     target.mkdir(exist_ok=True)
     for path in target.iterdir():
