@@ -35,13 +35,17 @@ struct claims claims_of(const struct secret_alloc *variant)
     return claims;
 }
 
-/* FNV-1a (Fowler, Noll, Vo). */
-bool admit_may_fork(const uint8_t *bytes, size_t count_bytes)
+uint32_t admit_hash(const uint8_t *bytes, size_t count_bytes)
 {
     uint32_t hash = 2166136261u;
     for (size_t i = 0; i < count_bytes; i++)
         hash = (hash ^ bytes[i]) * 16777619u;
-    return hash % FORKS_ONE_IN == 0;
+    return hash;
+}
+
+bool admit_may_fork(const uint8_t *bytes, size_t count_bytes)
+{
+    return admit_hash(bytes, count_bytes) % FORKS_ONE_IN == 0;
 }
 
 void admit_grant_fork(uint8_t *bytes, size_t count_bytes)

@@ -47,6 +47,8 @@ struct claims {
 extern const char *const claim_ids[CLAIMS];
 struct claims claims_of(const struct secret_alloc *variant);
 
+/* FNV-1a (Fowler, Noll, Vo), 32 bits. */
+uint32_t admit_hash(const uint8_t *bytes, size_t count_bytes);
 /* May a program with these bytes fork? */
 bool admit_may_fork(const uint8_t *bytes, size_t count_bytes);
 /* Changes bytes that mean nothing in the header of an encoded program until it may fork, if it wants to. */

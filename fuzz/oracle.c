@@ -109,14 +109,14 @@ static void after_done(struct oracle *o, const struct model_operation *op,
     case MODEL_LIMIT:
         o->limited = true;
         break;
-    case MODEL_FAIL: /* what cannot be unlocked stays so */
-        o->cannot_release = o->cannot_release || op->arg == MODEL_CALL_MUNLOCK ||
-                            op->arg == MODEL_CALL_MUNMAP || op->arg == MODEL_CALL_MADVISE ||
-                            op->arg == MODEL_CALL_MPROTECT;
+    case MODEL_FAIL:
+        o->failing |= 1u << op->arg;
+        o->fails_on = o->fails_on || (op->size.value & MODEL_FAIL_ON) != 0;
         o->cannot_open = o->cannot_open || op->arg == MODEL_CALL_MPROTECT;
         break;
     case MODEL_HEAL:
-        o->cannot_open = false;
+        o->failing = 0;
+        o->fails_on = o->cannot_open = false;
         break;
     case MODEL_PEEK:
         if (o->live[op->slot].address == 0 && !o->damaged)
@@ -125,6 +125,27 @@ static void after_done(struct oracle *o, const struct model_operation *op,
     default:
         break;
     }
+}
+
+/* Its own cleaning up apart, it gives nothing back. */
+static bool only_takes(enum model_code code)
+{
+    return code == MODEL_OPEN || code == MODEL_ALLOC || code == MODEL_ALLOC_ALIGNED ||
+           code == MODEL_CROWD || code == MODEL_PROTECT;
+}
+
+/* Calls that failed: what cannot be unlocked stays so, and what cannot be prepared for that. One that failed once, in a
+ * call that takes memory, is in the way of nothing. */
+static void note_faults(struct oracle *o, enum model_code code)
+{
+    const uint32_t releasing = 1u << MODEL_CALL_MUNLOCK | 1u << MODEL_CALL_MUNMAP,
+                   preparing = 1u << MODEL_CALL_MADVISE | 1u << MODEL_CALL_MPROTECT;
+    uint64_t faults = ledger_counts().faults;
+    bool fired = faults != o->faults_seen;
+    o->faults_seen = faults;
+    if (fired && ((o->failing & releasing) != 0 ||
+                  ((o->failing & preparing) != 0 && (o->fails_on || !only_takes(code)))))
+        o->cannot_release = true;
 }
 
 /* The subject's code runs, here or in a child, and may touch what belongs to others. */
@@ -223,6 +244,7 @@ static void host_end(void *arg, const struct model_operation *operation,
         return;
     if (operation->code == MODEL_FAIL)
         o->faulted = true;
+    note_faults(o, operation->code);
     if (!o->off)
         settle(o, operation, event);
 }
@@ -250,6 +272,8 @@ static void host_in_child(void *arg, uint32_t op_index)
     for (unsigned i = 0; i < MODEL_SLOTS; i++)
         if (o->live[i].address != 0 && oracle_place_left_whole(&o->live[i]).words != 0)
             atomic_store(&o->child->slot_seen, 1 + i);
+    if (!memory_could_be_seen())
+        atomic_store(&o->child->blind, true);
 }
 
 struct model_host oracle_host(struct oracle *oracle)
@@ -268,7 +292,7 @@ struct model_host oracle_host(struct oracle *oracle)
 /* -------------------------------------------------------------------------------------- programs */
 
 struct oracle *oracle_start(const struct secret_alloc *variant, const struct claims *claims,
-                            bool off)
+                            uint64_t locked_by_others, bool off)
 {
     static struct oracle oracle;
     long page =
@@ -278,6 +302,7 @@ struct oracle *oracle_start(const struct secret_alloc *variant, const struct cla
     oracle = (struct oracle){.variant = variant,
                              .claims = claims,
                              .off = off,
+                             .locked_by_others = locked_by_others,
                              .locks_seen = memory_locks_can_be_seen(),
                              .limit_asked = memory_limit_can_be_asked(),
                              .page_bytes = (size_t)getauxval(AT_PAGESZ),
@@ -292,6 +317,7 @@ void oracle_fresh(struct oracle *o)
     size_t start = offsetof(struct oracle, violation);
     memset((char *)o + start, 0, sizeof *o - start);
     o->locked_said = UINT64_MAX;
+    o->faults_seen = ledger_counts().faults;
     if (!o->off) {
         oracle_begin_quota(o);
         ledger_watch(oracle_on_release, o);
@@ -313,6 +339,11 @@ void oracle_finish(struct oracle *o)
 const struct violation *oracle_violation(const struct oracle *oracle)
 {
     return &oracle->violation;
+}
+
+bool oracle_could_see(const struct oracle *oracle)
+{
+    return memory_could_be_seen() && !atomic_load(&oracle->child->blind);
 }
 
 const uint64_t *oracle_counts(const struct oracle *oracle)

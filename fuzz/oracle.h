@@ -27,7 +27,8 @@
  *   fill               the kernel itself reads no byte of it                    unreadable
  *   any                does not crash                                           that of the operation
  *
- * Once calls that unlock or unmap were made to fail, VmLck is not judged: what cannot be unlocked stays locked.
+ * Once calls that unlock or unmap failed, VmLck is not judged: what cannot be unlocked stays locked. Nor once mprotect or
+ * madvise failed in a call that gives back, or fail again and again.
  */
 #ifndef FUZZ_ORACLE_H
 #define FUZZ_ORACLE_H
@@ -59,9 +60,10 @@ extern const char *const oracle_check_names[ORACLE_CHECKS];
 
 struct oracle;
 
-/* The one oracle of this process: variant is what is looked at. off: only the shadow model judges. */
+/* The one oracle of this process: variant is what is looked at; locked_by_others: bytes, before it was loaded. off: only the
+ * shadow model judges. */
 struct oracle *oracle_start(const struct secret_alloc *variant, const struct claims *claims,
-                            bool off);
+                            uint64_t locked_by_others, bool off);
 /* Forgets what was seen; before each program. */
 void oracle_fresh(struct oracle *oracle);
 /* The interpreter's view of it. */
@@ -70,6 +72,8 @@ struct model_host oracle_host(struct oracle *oracle);
 void oracle_finish(struct oracle *oracle);
 /* The first violation; promise_id empty: none. */
 const struct violation *oracle_violation(const struct oracle *oracle);
+/* False: memory could not be looked at, so that nothing was seen proves nothing. */
+bool oracle_could_see(const struct oracle *oracle);
 /* How often each check was made since oracle_start. */
 const uint64_t *oracle_counts(const struct oracle *oracle);
 /* Promises whose violations are not reported: ids separated by commas. False: one is too long. */

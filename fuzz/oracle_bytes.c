@@ -41,10 +41,14 @@ struct left oracle_place_left(const struct place *p, size_t from, size_t to, uin
     return left;
 }
 
+size_t oracle_place_bytes(const struct place *p)
+{
+    return p->usable_bytes > p->size_bytes ? p->usable_bytes : p->size_bytes;
+}
+
 struct left oracle_place_left_whole(const struct place *p)
 {
-    size_t bytes = p->usable_bytes > p->size_bytes ? p->usable_bytes : p->size_bytes;
-    return oracle_place_left(p, 0, bytes, 0, UINTPTR_MAX);
+    return oracle_place_left(p, 0, oracle_place_bytes(p), 0, UINTPTR_MAX);
 }
 
 /* ---- alive ---- */
@@ -146,7 +150,7 @@ void oracle_check_dead(struct oracle *o, const struct place *p, const char *prom
     if (left.words != 0)
         oracle_broken(o, promise_id,
                       "%zu words of secret %u are left in its %zu bytes at 0x%" PRIxPTR, left.words,
-                      p->fill, p->size_bytes, p->address);
+                      p->fill, oracle_place_bytes(p), p->address);
     else if (o->claims->made[CLAIM_ALL_ZERO] && left.nonzero != 0 && check == ORACLE_FREED_PLACE)
         oracle_broken(o, "all-zero", "%zu of the %zu bytes at 0x%" PRIxPTR " are not zero",
                       left.nonzero, left.readable, p->address);

@@ -60,7 +60,7 @@ void oracle_check_neighbours(struct oracle *o, unsigned except)
 
 /* ---- quota ---- */
 
-/* What is locked before the program, by others than the subject. */
+/* What is locked before the program: by others than the subject, and by a pool that it keeps. */
 void oracle_begin_quota(struct oracle *o)
 {
     o->locked_before = o->limit_asked && !memory_locks_more_than(0) ? 0 : memory_locked_bytes();
@@ -88,7 +88,8 @@ void oracle_check_quota_before_close(struct oracle *o)
         return;
     oracle_made(o, ORACLE_QUOTA);
     uint64_t locked = memory_locked_bytes();
-    if (locked - o->locked_before != o->locked_said)
+    bool with_pool = locked - o->locked_by_others == o->locked_said;
+    if (locked - o->locked_before != o->locked_said && !with_pool)
         oracle_broken(o, o->faulted ? "fault-hygiene" : "accounting",
                       "after refusals locked_bytes says %" PRIu64 ", VmLck grew by %" PRIu64,
                       o->locked_said, locked - o->locked_before);

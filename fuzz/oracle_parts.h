@@ -40,6 +40,7 @@ struct place {
 /* What a forked child found; on a page that it shares with its parent. */
 struct child_report {
     _Atomic uint32_t slot_seen; /* 1 + slot whose secret could be read */
+    _Atomic bool blind;         /* it could not look */
 };
 
 struct oracle {
@@ -49,6 +50,7 @@ struct oracle {
     size_t page_bytes, min_align;
     char ignored[IGNORED_BYTES];
     struct child_report *child;
+    uint64_t locked_by_others; /* bytes, before the subject was loaded */
     uint64_t counts[ORACLE_CHECKS];
     /* of the program */
     struct violation violation;
@@ -61,6 +63,9 @@ struct oracle {
     uint32_t op_index, smashed; /* 1 + slot of the smash that its free has to notice */
     uint64_t smash_beyond_bytes;
     uint64_t locked_before, locked_said;
+    uint64_t faults_seen; /* of the ledger's */
+    uint32_t failing;     /* a bit for each enum model_call that may fail */
+    bool fails_on;        /* more than once */
     bool smash_before, faulted, limited, refused, damaged, died, closed_well, cannot_release,
         cannot_open;
     uint32_t opens;
@@ -86,7 +91,9 @@ struct left {
 /* The bytes [from, to) of a place, from on a multiple of 8, that also lie in [start, end). */
 struct left oracle_place_left(const struct place *p, size_t from, size_t to, uintptr_t start,
                               uintptr_t end);
-/* All of it, as far as it could be used. */
+/* How many bytes of a place could be used: not fewer than were asked for. */
+size_t oracle_place_bytes(const struct place *p);
+/* All of those. */
 struct left oracle_place_left_whole(const struct place *p);
 
 /* oracle_bytes.c */

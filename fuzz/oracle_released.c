@@ -34,13 +34,13 @@ static bool is_dying(const struct oracle *o, unsigned slot)
 
 static void release_of(struct oracle *o, const struct place *p, uintptr_t start, uintptr_t end)
 {
-    size_t bytes = p->usable_bytes > p->size_bytes ? p->usable_bytes : p->size_bytes;
+    size_t bytes = oracle_place_bytes(p);
     struct left left = oracle_place_left(p, 0, bytes, start, end);
     if (left.words != 0)
         oracle_broken(
             o, release_promise(o),
             "memory was given back with %zu words of secret %u in its %zu bytes at 0x%" PRIxPTR,
-            left.words, p->fill, p->size_bytes, p->address);
+            left.words, p->fill, bytes, p->address);
     else if (left.nonzero != 0 && o->operation->code == MODEL_FREE &&
              o->claims->made[CLAIM_ALL_ZERO])
         oracle_broken(o, "all-zero",

@@ -44,7 +44,7 @@ static const char usage[] =
 #define HANG_AGAIN_MS 1000 /* for one that is known to hang: a program takes milliseconds */
 
 static int status;
-static bool apart;
+static bool apart, starts_in_child;
 static uint64_t programs; /* that were run */
 
 static bool complain(const char *path, const char *why)
@@ -126,12 +126,17 @@ static struct violation violation_by_end(bool ended, int how)
 struct left {
     bool ended;
     struct violation violation;
+    char subject[128]; /* its name, which only a child may know */
 };
+static struct left *left;
 
-static _Noreturn void run_child(struct left *left, const struct file *file)
+static _Noreturn void run_child(const struct file *file)
 {
     (void)setpgid(0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* who waits for it may be killed */
+    if (starts_in_child)
+        target_start();
+    (void)snprintf(left->subject, sizeof left->subject, "%s", target_subject());
     const struct violation *seen = target_run(file->bytes, file->count);
     if (seen != NULL)
         left->violation = *seen;
@@ -140,10 +145,26 @@ static _Noreturn void run_child(struct left *left, const struct file *file)
         (void)raise(SIGKILL); /* nothing of the subject's runs any more */
 }
 
+/* In a child: what the subject does while it is loaded may not outlive a fork. False: it cannot be loaded. */
+static bool ask_where_to_start(void)
+{
+    int how = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        target_start();
+        _exit(target_is_bound_to_process() ? 1 : 0);
+    }
+    bool ended = child > 0 && child_ended(child, &how) && WIFEXITED(how);
+    if (!ended)
+        return complain("the subject", "does not come to its end while it is loaded");
+    status = WEXITSTATUS(how) > 1 ? 2 : 0; /* the target itself has said why */
+    starts_in_child = WEXITSTATUS(how) == 1;
+    return status == 0;
+}
+
 /* Runs a program in a process of its own. NULL: nothing is broken, or it could not be run. */
 static const struct violation *run_apart(const char *path, const struct file *file)
 {
-    static struct left *left;
     int how = 0;
     if (left == NULL) /* raw: it is none of the subject's mappings, which the ledger counts */
         left = (void *)raw_call6(SYS_mmap, 0, sizeof *left, PROT_READ | PROT_WRITE,
@@ -151,7 +172,7 @@ static const struct violation *run_apart(const char *path, const struct file *fi
     *left = (struct left){.ended = false};
     pid_t child = fork();
     if (child == 0)
-        run_child(left, file);
+        run_child(file);
     bool ended = child > 0 && child_ended(child, &how);
     if (!left->ended && (child < 0 || (ended && WIFEXITED(how) && WEXITSTATUS(how) == 2))) {
         (void)complain(path, "could not be run"); /* the target itself has said why */
@@ -173,7 +194,7 @@ static void run_file(const char *path)
     if (violation == NULL)
         return;
     (void)fprintf(stderr, "%s: ", path);
-    target_print(violation);
+    target_print(violation, apart ? left->subject : target_subject());
     status = status == 2 ? 2 : 1;
 }
 
@@ -217,7 +238,10 @@ static void print_counts(void)
 
 static void run(char **paths, bool counts)
 {
-    target_start();
+    if (apart && !ask_where_to_start())
+        return;
+    if (!starts_in_child)
+        target_start();
     for (; *paths != NULL; paths++)
         run_path(*paths);
     if (counts)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -71,12 +72,23 @@ void memory_forked(void)
     is_child = true;
 }
 
+/* What a subject makes of PR_SET_DUMPABLE gives these files to root (proc(5)): for that moment it is as it was. */
+static long open_dumpable(const char *path)
+{
+    long dumpable = raw_call1(SYS_prctl, PR_GET_DUMPABLE);
+    raw_call2(SYS_prctl, PR_SET_DUMPABLE, 1);
+    long file = raw_call4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    if (dumpable != 1)
+        raw_call2(SYS_prctl, PR_SET_DUMPABLE, 0);
+    return file;
+}
+
 static bool own_open(struct own_file *own)
 {
     if (own->is_open)
         return !raw_failed(own->file);
     own->is_open = true;
-    own->file = raw_call4(SYS_openat, AT_FDCWD, own->path, O_RDONLY | O_CLOEXEC, 0);
+    own->file = open_dumpable(own->path);
     struct stat about;
     if (raw_failed(own->file) || fstat((int)own->file, &about) != 0)
         return false;
@@ -122,6 +134,12 @@ static bool own_is_there(const struct own_file *own)
 bool memory_files_are_there(void)
 {
     return own_is_there(&memory) && own_is_there(&status) && own_is_there(&pagemap);
+}
+
+bool memory_could_be_seen(void)
+{
+    return !(memory.is_open && raw_failed(memory.file)) &&
+           !(status.is_open && raw_failed(status.file));
 }
 
 bool memory_try(void (*access)(void *arg), void *arg)

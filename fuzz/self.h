@@ -19,6 +19,8 @@ size_t memory_read(uintptr_t address, void *out, size_t size_bytes);
 /* Are these files still those that were opened here? A subject that closes the files of others may have got another
  * under the number of one; one that is closed only is opened again. */
 bool memory_files_are_there(void);
+/* False: this was asked for what it could not look at, and what it said is worth nothing. */
+bool memory_could_be_seen(void);
 /* In a forked child, before anything else here. */
 void memory_forked(void);
 /* Calls access(arg), which touches memory of the subject's; false if that trapped. For memory that should be

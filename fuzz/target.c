@@ -2,12 +2,15 @@
 /* target.c: see target.h. */
 #include "fuzz/target.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fuzz/admit.h"
@@ -15,9 +18,13 @@
 #include "fuzz/discard.h"
 #include "fuzz/privileges.h"
 #include "fuzz/self.h"
+#include "model/machine.h"
 #include "model/raw.h"
 #include "model/subject.h"
 #include "model/tools.h"
+
+#define LINE_BYTES 1024u
+#define STARVED_MAX 100u /* programs in a row */
 
 static struct {
     struct model_subject subject;
@@ -31,7 +38,20 @@ static struct {
     uint32_t original_index[ADMIT_OPERATIONS_MAX];
     size_t admitted, ended;     /* operations of the input, those that came to their end */
     struct violation violation; /* as reported: the index is that of the input */
-    long runs_in;               /* the process in which an engine's program runs; else 0 */
+    struct {
+        bool disturbed; /* refusals are in order from here on */
+        bool wanted, given, ever_given;
+        unsigned starved; /* programs in a row that got nothing */
+    } use;
+    uint64_t locked_by_others; /* bytes */
+    unsigned load_threads;     /* that the subject began while it was loaded, */
+    bool load_locks;           /* and whether it locked memory then */
+    bool has_threads;          /* of its own, which outlive a program */
+    char report[PATH_MAX];     /* the path of a file; empty: none */
+    const uint8_t *input;      /* of the engine, which runs now */
+    size_t input_bytes;
+    bool discards; /* begins each program in the state in which it was loaded */
+    long runs_in;  /* the process in which an engine's program runs; else 0 */
     bool engine_known;
     struct sigaction abort_loaded,
         abort_engine; /* what SIGABRT does: at the end of the start, and when an engine begins */
@@ -58,6 +78,38 @@ static uint32_t index_in_input(size_t index)
     return target.admitted > 0 ? target.original_index[target.admitted - 1] + 1 : (uint32_t)index;
 }
 
+/* ------------------------------------------------------------------------------------- reporting */
+
+/* The text is ours: printable ASCII, without quotes or backslashes but for a subject's message. */
+void target_print(const struct violation *violation, const char *subject)
+{
+    char text[sizeof violation->text];
+    size_t length = 0;
+    for (const char *c = violation->text; *c != '\0'; c++)
+        text[length++] = *c < ' ' || *c > '~' || *c == '"' || *c == '\\' ? '?' : *c;
+    text[length] = '\0';
+    (void)fprintf(
+        stderr, "{\"promise\": \"%s\", \"operation\": %u, \"subject\": \"%s\", \"text\": \"%s\"}\n",
+        violation->promise_id, violation->op_index, subject, text);
+}
+
+/* For who started the engine: AFL++ shows nobody what its target says. */
+static void report_to_file(const struct violation *violation)
+{
+    char line[LINE_BYTES];
+    int length =
+        snprintf(line, sizeof line, "%08x %s %u %s\n", admit_hash(target.input, target.input_bytes),
+                 violation->promise_id, violation->op_index, violation->text);
+    long file = target.report[0] == '\0'
+                    ? -1
+                    : raw_call4(SYS_openat, AT_FDCWD, target.report,
+                                O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0 || length < 0)
+        return;
+    raw_call3(SYS_write, file, line, length);
+    raw_call1(SYS_close, file);
+}
+
 /* ------------------------------------------------------------------------------------ the end of all */
 
 /* As an engine expects it, whatever the subject made of that signal. */
@@ -74,6 +126,13 @@ static _Noreturn void die_loudly(void)
     abort();
 }
 
+static _Noreturn void die_of(const struct violation *violation)
+{
+    target_print(violation, target.variant->name);
+    report_to_file(violation);
+    die_loudly();
+}
+
 /* A subject that ends the process would end the search, and to an engine nothing would be wrong with that. */
 static void end_at_exit(void)
 {
@@ -82,20 +141,31 @@ static void end_at_exit(void)
     target.violation = (struct violation){.promise_id = "crash",
                                           .op_index = index_in_input(target.ended),
                                           .text = "it ended the process"};
-    target_print(&target.violation);
-    die_loudly();
+    die_of(&target.violation);
 }
 
-/* Instead of libc's, which end the process without what is registered for that. */
+/* The linker's: the code of this program, an engine's included. */
+extern const char __executable_start[], etext[];
+
+static bool is_ours(const char *caller)
+{
+    return caller >= __executable_start && caller < etext;
+}
+
+/* Instead of libc's, which end the process without what is registered for that. An engine calls them, too, when it gives up
+ * on a program. */
 void _exit(int status)
 {
-    end_at_exit();
+    if (!is_ours(__builtin_return_address(0)))
+        end_at_exit();
     for (;;)
         raw_call1(SYS_exit_group, status);
 }
 
 void _Exit(int status)
 {
+    if (!is_ours(__builtin_return_address(0)))
+        end_at_exit();
     _exit(status);
 }
 
@@ -106,11 +176,21 @@ static void count_end(void *arg, const struct model_operation *operation,
 static void (*oracle_end)(void *arg, const struct model_operation *operation,
                           const struct model_event *event);
 
+/* proc_pid_task(5): a folder's links are its entries and two more. */
+static unsigned threads(void)
+{
+    struct stat about;
+    return stat("/proc/self/task", &about) == 0 && about.st_nlink > 2 ? (unsigned)about.st_nlink - 2
+                                                                      : 0;
+}
+
 static void load(const char *path, const char *variant)
 {
     char error[256];
     if (path == NULL)
         refuse("STRONGROOM_SUBJECT is not set: the path of a subject's shared object");
+    unsigned threads_before = threads();
+    target.locked_by_others = memory_locked_bytes();
     discard_loading();
     if (!model_subject_load(&target.subject, path, error, sizeof error))
         refuse("%s: %s", path, error);
@@ -121,22 +201,34 @@ static void load(const char *path, const char *variant)
                                : "has no variant of the name in STRONGROOM_VARIANT");
     if (!discard_loaded())
         refuse("%s: its data cannot be saved", path);
+    target.load_threads = threads() - threads_before;
+    target.has_threads = target.load_threads != 0;
+    target.load_locks = memory_locked_bytes() > target.locked_by_others;
+}
+
+bool target_is_bound_to_process(void)
+{
+    return target.load_locks || target.load_threads != 0;
 }
 
 void target_start(void)
 {
     char error[160];
     const char *oracle = getenv("STRONGROOM_ORACLE"), *fork = getenv("STRONGROOM_FORK"),
-               *ignore = getenv("STRONGROOM_IGNORE");
+               *ignore = getenv("STRONGROOM_IGNORE"), *report = getenv("STRONGROOM_REPORT");
     if (!privileges_drop(ADMIT_LIMIT_BYTES, error, sizeof error))
         refuse("%s", error);
     load(getenv("STRONGROOM_SUBJECT"), getenv("STRONGROOM_VARIANT"));
     target.claims = claims_of(target.variant);
+    target.discards = (target.variant->flags & SECRET_ALLOC_USES_FATAL) != 0;
     target.always_fork = fork != NULL && strcmp(fork, "always") == 0;
-    target.oracle =
-        oracle_start(target.variant, &target.claims, oracle != NULL && strcmp(oracle, "off") == 0);
+    target.oracle = oracle_start(target.variant, &target.claims, target.locked_by_others,
+                                 oracle != NULL && strcmp(oracle, "off") == 0);
     if (target.oracle == NULL)
         refuse("no memory for the oracle");
+    if (report != NULL && strlen(report) >= sizeof target.report)
+        refuse("STRONGROOM_REPORT is too long");
+    (void)snprintf(target.report, sizeof target.report, "%s", report == NULL ? "" : report);
     if (ignore != NULL && !oracle_ignore(target.oracle, ignore))
         refuse("STRONGROOM_IGNORE is too long");
     target.host = oracle_host(target.oracle);
@@ -150,9 +242,36 @@ void target_start(void)
 
 /* ---------------------------------------------------------------------------------------- a run */
 
+/* Does it still give memory, to a program that asks for little? */
+static void note_use(const struct model_operation *op, const struct model_event *event)
+{
+    bool is_alloc = op->code == MODEL_ALLOC || op->code == MODEL_ALLOC_ALIGNED;
+    bool is_open = op->code == MODEL_OPEN;
+    bool is_small = is_alloc && model_size_bytes(op->size, target.host.page_bytes) <= 256;
+    if (op->code == MODEL_LIMIT || op->code == MODEL_FAIL || (is_open && op->size.value != 0))
+        target.use.disturbed = true;
+    if (event->outcome == MODEL_OK && (is_alloc || op->code == MODEL_CROWD))
+        target.use.given = true;
+    if (event->outcome == MODEL_REFUSED && (is_open || is_small) && !target.use.disturbed)
+        target.use.wanted = true;
+}
+
+static void settle_use(void)
+{
+    if (target.use.given) {
+        target.use.starved = 0;
+        target.use.ever_given = true;
+    } else if (target.use.wanted && ++target.use.starved == STARVED_MAX) {
+        refuse("the last %u programs that asked for memory got none, so nothing can be tested: %s",
+               STARVED_MAX, target.use.ever_given ? "those before used it up" : "it gives none");
+    }
+    target.use.disturbed = target.use.wanted = target.use.given = false;
+}
+
 static void count_end(void *arg, const struct model_operation *operation,
                       const struct model_event *event)
 {
+    note_use(operation, event);
     target.counts.operations[operation->code][event->outcome]++;
     target.ended++;
     oracle_end(arg, operation, event);
@@ -189,7 +308,17 @@ static bool has_crowd(const struct model_program *program)
 
 static void limit_restore(void)
 {
-    privileges_limit(ADMIT_LIMIT_BYTES);
+    if (!privileges_limit(ADMIT_LIMIT_BYTES))
+        refuse("the subject lowered the hard limit of locked memory, which nobody here can raise");
+}
+
+/* What a thread of its own uses cannot be taken away: such a subject is left as its close leaves it. */
+static void note_threads(unsigned before, bool had_second)
+{
+    unsigned expected = before + (!had_second && turns_are_made() ? 1 : 0);
+    if (threads() > expected)
+        (void)usleep(1000); /* one that was joined may still be on its way out */
+    target.has_threads = threads() > expected;
 }
 
 static void settle(void)
@@ -197,10 +326,12 @@ static void settle(void)
     target.violation = *oracle_violation(target.oracle);
     if (target.violation.promise_id[0] != '\0')
         target.violation.op_index = index_in_input(target.violation.op_index);
+    if (!oracle_could_see(target.oracle))
+        refuse("/proc/self/mem and status cannot be opened, so nothing can be seen");
     if (!memory_files_are_there())
         refuse("the subject closed files that were opened to look at it, and uses their numbers");
     /* Also after a close that went well: no program may depend on those before it. */
-    if ((target.variant->flags & SECRET_ALLOC_USES_FATAL) != 0 && !discard_subject())
+    if (target.discards && !target.has_threads && !discard_subject())
         refuse("the subject made more mappings than can be followed");
 }
 
@@ -219,14 +350,24 @@ const struct violation *target_run(const uint8_t *bytes, size_t count_bytes)
         memmove(&program->operations[admitted + 1], &program->operations[admitted + 2],
                 (--program->count - admitted - 1) * sizeof program->operations[0]);
     target.counts.programs++;
+    limit_restore();
+    bool counts_threads = target.discards && !target.has_threads, had_second = turns_are_made();
+    unsigned threads_before = counts_threads ? threads() : 0;
     features_fresh();
     oracle_fresh(target.oracle);
     if (!model_interpret(program, target.variant, &target.host, error, sizeof error))
         refuse("%s", error);
     oracle_finish(target.oracle);
-    limit_restore();
+    if (counts_threads)
+        note_threads(threads_before, had_second);
+    settle_use();
     settle();
     return target.violation.promise_id[0] != '\0' ? &target.violation : NULL;
+}
+
+const char *target_subject(void)
+{
+    return target.variant->name;
 }
 
 const struct target_counts *target_counts(void)
@@ -234,29 +375,16 @@ const struct target_counts *target_counts(void)
     return &target.counts;
 }
 
-/* The text is ours: printable ASCII, without quotes or backslashes but for a subject's message. */
-void target_print(const struct violation *violation)
-{
-    char text[sizeof violation->text];
-    size_t length = 0;
-    for (const char *c = violation->text; *c != '\0'; c++)
-        text[length++] = *c < ' ' || *c > '~' || *c == '"' || *c == '\\' ? '?' : *c;
-    text[length] = '\0';
-    (void)fprintf(
-        stderr, "{\"promise\": \"%s\", \"operation\": %u, \"subject\": \"%s\", \"text\": \"%s\"}\n",
-        violation->promise_id, violation->op_index, target.variant->name, text);
-}
-
 void target_run_or_abort(const uint8_t *bytes, size_t count_bytes)
 {
     if (!target.engine_known)
         (void)sigaction(SIGABRT, NULL, &target.abort_engine);
     target.engine_known = true;
+    target.input = bytes;
+    target.input_bytes = count_bytes;
     target.runs_in = raw_call0(SYS_getpid);
     const struct violation *violation = target_run(bytes, count_bytes);
     target.runs_in = 0;
-    if (violation == NULL)
-        return;
-    target_print(violation);
-    die_loudly();
+    if (violation != NULL)
+        die_of(violation);
 }

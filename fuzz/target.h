@@ -12,6 +12,8 @@
  *   STRONGROOM_IGNORE    promises known to be broken, separated by commas
  *   STRONGROOM_ORACLE    `off`: only the shadow model judges (to measure what the rest costs)
  *   STRONGROOM_FORK      `always`: every program may fork
+ *   STRONGROOM_REPORT    a file to which a line is added for what an engine's program breaks: hash of the input, promise,
+ *                        operation, text
  */
 #ifndef FUZZ_TARGET_H
 #define FUZZ_TARGET_H
@@ -34,11 +36,15 @@ struct target_counts {
  * the subject. Ends the process with status 2 and one line on stderr where it cannot. No memory is locked
  * when it returns: engines fork, and locks do not survive that. */
 void target_start(void);
+/* Did the subject lock memory or begin threads while it was loaded? A forked child has neither: so it has to start anew. */
+bool target_is_bound_to_process(void);
 /* Runs one program. NULL, or what was seen broken (valid until the next call). */
 const struct violation *target_run(const uint8_t *bytes, size_t count_bytes);
 const struct target_counts *target_counts(void);
-/* One line of JSON. */
-void target_print(const struct violation *violation);
+/* What is run: the name of a variant. */
+const char *target_subject(void);
+/* One line of JSON, of what is called subject. */
+void target_print(const struct violation *violation, const char *subject);
 /* Runs one program; where something is broken says so on stderr, and aborts. */
 void target_run_or_abort(const uint8_t *bytes, size_t count_bytes);
 

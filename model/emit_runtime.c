@@ -11,7 +11,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>
@@ -243,7 +242,8 @@ static long enter(long number, long a, long b, long c, long d, long e, long f)
     return -1;
 }
 
-void *mmap64(void *p, size_t n, int access, int flags, int file, off64_t offset)
+#undef mmap64 /* in musl it may be a macro, and off64_t another or nothing */
+void *mmap64(void *p, size_t n, int access, int flags, int file, int64_t offset)
 {
     return (void *)enter(SYS_mmap, (long)p, (long)n, access, flags, file, (long)offset);
 }
@@ -326,16 +326,23 @@ static void catch_signals(void)
 
 /* ---- loading ---- */
 
-/* Root may lock as much as it likes, which proves nothing. */
+/* Root may lock as much as it likes, which proves nothing. As the kernel has it: musl finds no header of Linux's. */
 MAYBE static void drop_ipc_lock(void)
 {
-    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct data[2] = {{0, 0, 0}, {0, 0, 0}};
-    raw(SYS_capget, (long)&header, (long)data, 0, 0, 0, 0);
-    data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective &= ~CAP_TO_MASK(CAP_IPC_LOCK);
-    data[CAP_TO_INDEX(CAP_IPC_LOCK)].permitted &= ~CAP_TO_MASK(CAP_IPC_LOCK);
-    data[CAP_TO_INDEX(CAP_IPC_LOCK)].inheritable &= ~CAP_TO_MASK(CAP_IPC_LOCK);
-    raw(SYS_capset, (long)&header, (long)data, 0, 0, 0, 0);
+    struct {
+        uint32_t version;
+        int pid;
+    } header = {0x20080522 /* the third */, 0};
+    struct {
+        uint32_t effective, permitted, inheritable;
+    } sets[2];
+    const uint32_t lock = 1u << 14; /* CAP_IPC_LOCK */
+    memset(sets, 0, sizeof sets);
+    raw(SYS_capget, (long)&header, (long)sets, 0, 0, 0, 0);
+    sets[0].effective &= ~lock;
+    sets[0].permitted &= ~lock;
+    sets[0].inheritable &= ~lock;
+    raw(SYS_capset, (long)&header, (long)sets, 0, 0, 0, 0);
 }
 
 static void load(const char *path, const char *variant)
@@ -517,6 +524,16 @@ static void do_free(int slot)
 }
 
 /*@ resize */
+/* Of one that was cut where it is, the whole words behind what it kept: they are nobody's. */
+static void look_behind(const struct secret *old, size_t kept)
+{
+    size_t from = kept < old->known ? (kept + 7) & ~(size_t)7 : old->known;
+    size_t bytes = from < old->known ? (old->known - from) & ~(size_t)7 : 0;
+    size_t same = left_of(old, from, from + bytes);
+    if (same > 0)
+        BAD("behind what is left of it, %zu of %zu secret bytes are still there\n", same, bytes);
+}
+
 static void do_resize(int slot, size_t n)
 {
     struct secret *s = &slots[slot], old = *s;
@@ -536,6 +553,8 @@ static void do_resize(int slot, size_t n)
     if (s->p != old.p) {
         freed[slot] = old;
         look_back("at the old place", &old);
+    } else {
+        look_behind(&old, n);
     }
     judge_place(slot, 1);
 }

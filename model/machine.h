@@ -104,6 +104,8 @@ _Noreturn void storm_fall(void (*report)(struct machine *m));
 
 /* turns.c: the second thread, made once per process and kept. False: it cannot be had. */
 bool turns_ready(void);
+/* Is there one in this process? */
+bool turns_are_made(void);
 /* Has the second thread run machine_run(m), and waits until it is done. */
 void turns_give(struct machine *m);
 

@@ -204,10 +204,11 @@ static size_t align_wanted(const struct shadow *s, const struct model_operation 
     return asked > s->min_align ? asked : s->min_align;
 }
 
-static struct shadow_violation unwritable(const struct model_event *event)
+/* Of a slot these may be the usable bytes; of a crowd or a storm they are those asked for. */
+static struct shadow_violation unwritable(const struct model_event *event, uint64_t bytes)
 {
-    return broken("sizes", "%" PRIu64 " bytes at 0x%" PRIx64 " cannot be written",
-                  event->size_bytes, event->address);
+    return broken("sizes", "%" PRIu64 " bytes at 0x%" PRIx64 " cannot be written", bytes,
+                  event->address);
 }
 
 /* ------------------------------------------------------------------------------------- steps */
@@ -259,8 +260,9 @@ static struct shadow_violation fill_step(struct shadow *s, const struct model_op
                                          const struct model_event *event)
 {
     struct shadow_secret *slot = &s->slots[operation->slot];
+    bool all = (operation->arg & MODEL_FILL_USABLE) != 0;
     if (event->outcome == MODEL_TRAPPED)
-        return unwritable(event);
+        return unwritable(event, all ? event->usable_bytes : event->size_bytes);
     slot->fill = event->slot_fill;
     slot->known_bytes = (size_t)event->count;
     return fine;
@@ -300,7 +302,7 @@ static struct shadow_violation crowd_step(struct shadow *s, const struct model_e
     if (v.promise_id != NULL)
         return v;
     if (event->outcome == MODEL_TRAPPED)
-        return unwritable(event);
+        return unwritable(event, event->size_bytes);
     if (event->outcome == MODEL_REFUSED && event->error == 0)
         return broken("sizes", "%" PRIu64 " bytes refused without an errno", event->size_bytes);
     return fine;
@@ -319,7 +321,7 @@ static struct shadow_violation crowd_look_step(const struct shadow *s,
 static struct shadow_violation storm_step(const struct model_event *event)
 {
     if (event->outcome == MODEL_TRAPPED)
-        return unwritable(event);
+        return unwritable(event, event->size_bytes);
     if (event->count_good < event->count)
         return broken("threads",
                       "of %" PRIu64 " secrets only %" PRIu64

@@ -49,12 +49,16 @@ static void *second_thread(void *arg)
     return NULL;
 }
 
+bool turns_are_made(void)
+{
+    return turns.process == raw_call0(SYS_getpid);
+}
+
 bool turns_ready(void)
 {
-    long process = raw_call0(SYS_getpid);
     pthread_attr_t attributes;
     pthread_t thread;
-    if (turns.process == process)
+    if (turns_are_made())
         return true;
     atomic_store(&turns.turn, TURN_FIRST);
     if (pthread_attr_init(&attributes) != 0)
@@ -64,7 +68,7 @@ bool turns_ready(void)
     bool made = pthread_create(&thread, &attributes, second_thread, &turns) == 0;
     pthread_attr_destroy(&attributes);
     if (made)
-        turns.process = process;
+        turns.process = raw_call0(SYS_getpid);
     return made;
 }
 

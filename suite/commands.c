@@ -287,8 +287,8 @@ static int replay_program(const struct options *options)
     if (options->words.count != 2)
         return complain("replay: takes a program and a subject: strongroom replay PROGRAM SUBJECT");
     settings.subjects = NULL;
-    status =
-        replay(options->words.items[0], options->words.items[1], &settings, error, sizeof error);
+    status = replay(options->words.items[0], options->words.items[1], options->variant, &settings,
+                    error, sizeof error);
     return error[0] != '\0' ? complain("%s", error) : status;
 }
 
@@ -332,6 +332,7 @@ static const struct option explain_table[] = {
 };
 static const struct option replay_table[] = {
     {"print", no_argument, NULL, OPTION_PRINT},
+    {"variant", required_argument, NULL, OPTION_VARIANT},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"seed", required_argument, NULL, OPTION_SEED},
     OPTIONS_END,
@@ -389,11 +390,13 @@ const struct command commands[] = {
     {"explain", "what a promise means, how it is observed, what breaks it",
      "usage: strongroom explain PROMISE... | --all\n", explain_table, explain},
     {"replay", "run one program on one allocator and show each operation",
-     "usage: strongroom replay PROGRAM SUBJECT [--timeout S] [--seed N]\n"
+     "usage: strongroom replay PROGRAM SUBJECT [--variant NAME] [--timeout S] [--seed N]\n"
      "       strongroom replay --print PROGRAM\n"
      "\n"
      "Runs the program in the file PROGRAM (text or bytes; 'model/program.h' describes both) on\n"
-     "the subject, a line for each operation; --print only shows it as text.\n"
+     "the subject, a line for each operation; --print only shows it as text. Any bytes are a\n"
+     "program; they are read as text where they begin with 'strongroom program', and where all of\n"
+     "them can be printed. --variant says which of the subject's variants, where it has several.\n"
      "\n"
      "exit status: 0 it ran to its end; 1 the subject died, hung or broke a promise; 2 the\n"
      "             verifier or its arguments failed\n",

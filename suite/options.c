@@ -218,6 +218,9 @@ static bool option_take(struct options *options, int code, char *value, struct c
     case OPTION_VERBOSE:
         options->verbose = true;
         return true;
+    case OPTION_VARIANT:
+        options->variant = value;
+        return true;
     case OPTION_PRINT:
         options->print = true;
         return true;

@@ -29,7 +29,8 @@ enum option_code {
     OPTION_ALLOW_SWAP,
     OPTION_C,
     OPTION_ALL,
-    OPTION_PRINT
+    OPTION_PRINT,
+    OPTION_VARIANT
 };
 
 /* What may be written beside the text for people, each to a file of its own. */
@@ -47,6 +48,7 @@ struct options {
     struct names allowed; /* the same, of --allow-unobserved */
     struct names skip;    /* the same, of --skip; `slow` is not among them but in skip_slow */
     const char *only_case;
+    const char *variant;          /* of several of the subject's; NULL: not given */
     const char *outputs[OUTPUTS]; /* where each goes; "-": stdout; NULL: not asked for */
     unsigned jobs, timeout_ms;    /* 0: not given */
     uint64_t seed;

@@ -2,6 +2,7 @@
 /* replay.c: one program on one subject, told operation by operation. */
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,30 @@
 
 #define PROGRAM_BYTES_MAX ((size_t)1 << 20)
 
-/* Reads a program in either form: bytes begin with the magic of the header record. */
+/* Is this what somebody typed, right or wrong? UTF-8 throughout, and of what cannot be printed only blanks. */
+static bool is_typed(const char *bytes, size_t count)
+{
+    json_t *valid = json_stringn(bytes, count); /* NULL: not UTF-8 */
+    bool typed = valid != NULL;
+    json_decref(valid);
+    for (size_t i = 0; i < count && typed; i++) {
+        unsigned char c = (unsigned char)bytes[i];
+        typed = (c >= ' ' && c != 0x7f) || (c >= '\t' && c <= '\r');
+    }
+    return typed;
+}
+
+/* Any bytes are a program, so only what nobody can have typed is taken for bytes: else a slip in the first
+ * line of a text, or another file altogether, would pass for a program that does something else. */
+static bool is_text(const char *bytes, size_t count)
+{
+    static const char head[] = "strongroom program";
+    if (count >= 3 && memcmp(bytes, "SRP", 3) == 0)
+        return false;
+    return strncmp(bytes, head, sizeof head - 1) == 0 || is_typed(bytes, count);
+}
+
+/* Reads a program in either form. */
 static bool program_read(const char *path, struct model_program *program, char *error,
                          size_t error_bytes)
 {
@@ -24,14 +48,15 @@ static bool program_read(const char *path, struct model_program *program, char *
     if (good && ferror(file)) {
         (void)snprintf(error, error_bytes, "%s: %s", path, strerror(errno));
         good = false;
-    } else if (good && count >= 3 && memcmp(bytes, "SRP", 3) == 0) {
+    } else if (good && !is_text(bytes, count)) {
         model_program_decode(program, (const uint8_t *)bytes, count);
     } else if (good) {
         char why[160];
         good = strlen(bytes) == count && model_program_parse(program, bytes, NULL, why, sizeof why);
         if (!good)
             (void)snprintf(error, error_bytes, "%s: %s", path,
-                           strlen(bytes) == count ? why : "neither a program's text nor its bytes");
+                           strlen(bytes) == count ? why
+                                                  : "a program's text, with a zero byte in it");
     }
     if (file != NULL)
         (void)fclose(file);
@@ -151,8 +176,40 @@ bool replay_print(const char *program_path, char *error, size_t error_bytes)
     return true;
 }
 
-int replay(const char *program_path, const char *subject, const struct run_settings *settings,
-           char *error, size_t error_bytes)
+/* "a, b": the names of all variants, as far as there is room for them. */
+static const char *names_of(const struct candidates *candidates, char *out, size_t out_bytes)
+{
+    size_t length = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < candidates->count && length < out_bytes; i++)
+        length += (size_t)snprintf(out + length, out_bytes - length, "%s%s", i == 0 ? "" : ", ",
+                                   candidates->list[i].variant.is.name);
+    return out;
+}
+
+/* The one that is asked for. NULL: error says why. One that died before it could say its names is what there is. */
+static const struct candidate *variant_of(const struct candidates *candidates, const char *subject,
+                                          const char *name, char *error, size_t error_bytes)
+{
+    char names[512];
+    if (candidates->count == 1 && (name == NULL || candidates->list[0].dead))
+        return &candidates->list[0];
+    (void)names_of(candidates, names, sizeof names);
+    for (size_t i = 0; i < candidates->count && name != NULL; i++)
+        if (strcmp(candidates->list[i].variant.is.name, name) == 0)
+            return &candidates->list[i];
+    if (name == NULL)
+        (void)snprintf(error, error_bytes,
+                       "'%s' stands for %zu variants; name one of them by --variant: %s", subject,
+                       candidates->count, names);
+    else
+        (void)snprintf(error, error_bytes, "'%s' has no variant '%s', only %s", subject, name,
+                       names);
+    return NULL;
+}
+
+int replay(const char *program_path, const char *subject, const char *variant,
+           const struct run_settings *settings, char *error, size_t error_bytes)
 {
     static struct host host;
     static struct model_program program;
@@ -162,14 +219,11 @@ int replay(const char *program_path, const char *subject, const struct run_setti
         !host_open(&host, error, error_bytes))
         return 2;
     int status = 2;
-    if (!candidates_add(&candidates, &host, subject, timeout_ms, error, error_bytes)) {
-        /* error says why */
-    } else if (candidates.count != 1) {
-        (void)snprintf(error, error_bytes,
-                       "'%s' stands for %zu variants; name one of them: %s, ...", subject,
-                       candidates.count, candidates.list[0].variant.is.name);
-    } else {
-        struct case_order order = {.variant = &candidates.list[0].variant,
+    const struct candidate *chosen = NULL;
+    if (candidates_add(&candidates, &host, subject, timeout_ms, error, error_bytes))
+        chosen = variant_of(&candidates, subject, variant, error, error_bytes);
+    if (chosen != NULL) {
+        struct case_order order = {.variant = &chosen->variant,
                                    .program = &program,
                                    .label = "replay",
                                    .observers = OBSERVE_RELEASES | OBSERVE_MEMORY | OBSERVE_LOCKS,

@@ -28,7 +28,7 @@ static int run_in_child(const uint8_t *bytes, size_t count_bytes)
     if (child == 0) {
         const struct violation *violation = target_run(bytes, count_bytes);
         if (violation != NULL)
-            target_print(violation);
+            target_print(violation, target_subject());
         const struct target_counts *counts = target_counts();
         bool looked = counts->checks[ORACLE_QUOTA] == 2 && counts->checks[ORACLE_RELEASED] > 0;
         _exit(violation != NULL ? 1 : looked ? 0 : 2);

@@ -37,7 +37,7 @@ close
 """
 
 
-# A subject with what FREE and BEGIN do: compiled by a test, as a user's would be.
+# A subject with what FREE and BEGIN do, and with USABLE: compiled by a test, as a user's would be.
 SUBJECT = """#include <stdint.h>
 #include <string.h>
 #include <signal.h>
@@ -52,7 +52,8 @@ static void *my_alloc(void *c, size_t n)
     return p == MAP_FAILED || mlock(p, n + 1) != 0 ? NULL : p;
 }
 static void my_free(void *c, void *p, size_t n) { FREE; explicit_bzero(p, n); munmap(p, n + 1); }
-static const struct secret_alloc mine = {.size = sizeof mine, .name = "mine", .version = "1", .library = "mine",
+static size_t slack(void *c, const void *p) { return 24; }
+static const struct secret_alloc mine = {.size = sizeof mine, .name = "mine", .version = "1", .library = "mine", .usable = USABLE,
                                          .open = my_open, .alloc = my_alloc, .free = my_free};
 const struct secret_alloc *const *strongroom_subjects(uint32_t abi)
 {
@@ -63,11 +64,11 @@ __attribute__((constructor)) static void begin(void) { BEGIN; }
 """
 
 
-def subject(folder, free="", begin=""):
+def subject(folder, free="", begin="", usable="NULL"):
     source, path = folder / "mine.c", folder / "mine.so"
     source.write_text(SUBJECT)
     include = SOURCE / "contract"
-    subprocess.run(["cc", "-w", "-D_GNU_SOURCE", "-shared", "-fPIC", f"-I{include}", f"-DFREE={free}", f"-DBEGIN={begin}", "-o", path, source], check=True)
+    subprocess.run(["cc", "-w", "-D_GNU_SOURCE", "-shared", "-fPIC", f"-I{include}", f"-DFREE={free}", f"-DBEGIN={begin}", f"-DUSABLE={usable}", "-o", path, source], check=True)
     return path
 
 
@@ -138,6 +139,16 @@ def test_ending_the_process_and_closing_files_hides_nothing(crash, tmp_path, fre
     assert re.search(f"^mine breaks {text}$", done.stdout, re.MULTILINE), done.stdout
     assert re.search("free s[01]\n\nas C", done.stdout)
     assert "the C program" not in done.stdout
+
+
+@pytest.mark.parametrize("free, text", [
+    ("munmap(p, n + 1); return", "memory was given back with 3 words of secret 1 in its 24 bytes"),
+    ("return", "3 words of secret 1 are left in its 24 bytes"),
+])
+def test_what_is_left_where_nothing_was_asked_for_lies_in_the_bytes_that_are_named(crash, tmp_path, free, text):
+    crash.write_text("strongroom program 1\nopen\nalloc s0 0\nfill s0 usable\nfree s0\n")
+    (seen,) = recipes.run_apart(recipes.Variant(subject(tmp_path, free, usable="slack"), "mine"), [crash]).values()
+    assert seen["promise"] == "zero-on-free" and seen["text"].startswith(text), seen["text"]
 
 
 def test_what_hangs_is_broken_and_leaves_no_process(crash, tmp_path, monkeypatch):

@@ -133,20 +133,41 @@ static void each_operation_alone_compiles(void **unused)
     compile_only("");
 }
 
-static void all_operations_together_compile(void **unused)
+static void emit_all_lines(void)
 {
     char text[2048] = "";
-    bool seen[MODEL_CODES] = {false};
-    (void)unused;
     for (size_t i = 0; i < LINES; i++)
         snprintf(text + strlen(text), sizeof text - strlen(text), "%s\n", lines[i]);
     emit(text, NULL);
+}
+
+static void all_operations_together_compile(void **unused)
+{
+    bool seen[MODEL_CODES] = {false};
+    (void)unused;
+    emit_all_lines();
     for (size_t i = 0; i < program.count; i++)
         seen[program.operations[i].code] = true;
     for (unsigned code = 0; code < MODEL_CODES; code++)
         assert_true(seen[code]);
     compile("-O2 -std=c17");
     compile("-O0 -std=gnu11");
+}
+
+/* To a whole program: what another C library defines too shows when they are linked. */
+static void another_c_library_will_do(void **unused)
+{
+    char command[512];
+    (void)unused;
+    if (run("musl-gcc --version 2>&1") != 0)
+        skip(); /* package musl-tools; `./dev elsewhere` installs it */
+    emit_all_lines();
+    snprintf(command, sizeof command,
+             "(musl-gcc -std=c17 -Wall -Wextra -Werror -rdynamic -o %s/program %s/program.c && "
+             "%s/program /nowhere.so) 2>&1",
+             directory, directory, directory);
+    if (run(command) != 2) /* it ran, and found no subject */
+        fail_msg("musl: %s", output);
 }
 
 static void what_is_wrong_is_said(void **unused)
@@ -170,6 +191,20 @@ static void what_is_given_back_unwiped_is_said(void **unused)
     emitted_run_ends("open\nalloc s0 5000\nfill s0\nfree s0\nstale s0 read\n", 1);
     assert_said("BAD: munmap with 5000 of 5000 bytes of s0 still there");
     assert_said("0 of 2 pages of the freed secret could be touched");
+}
+
+static void what_a_cut_leaves_behind_is_said(void **unused)
+{
+    (void)unused;
+    emitted_run_ends("open\nalloc s0 66\nfill s0\nresize s0 33\ncheck s0\n", 1);
+    assert_said("BAD: behind what is left of it, 24 of 24 secret bytes are still there");
+    assert_said("all 33 bytes are what was planted");
+    emitted_run_ends(
+        "open\nalloc s0 66\nfill s0 usable\nprotect s0 none\nresize s0 7\n"
+        "check s0\nfill s0\nresize s0 60\nresize s0 80\nalloc s1 44\nfill s1\nresize s1 33\n"
+        "alloc s2 66\nresize s2 8\nresize s2 max\n",
+        0); /* of s1 no whole word is left, s2 was never filled, s0 has 7 bytes that are known */
+    assert_said("all 7 bytes are what was planted");
 }
 
 static void what_is_fine_is_not_complained_of(void **unused)
@@ -256,8 +291,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_operation_alone_compiles),
         cmocka_unit_test(all_operations_together_compile),
+        cmocka_unit_test(another_c_library_will_do),
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(what_is_given_back_unwiped_is_said),
+        cmocka_unit_test(what_a_cut_leaves_behind_is_said),
         cmocka_unit_test(what_is_fine_is_not_complained_of),
         cmocka_unit_test(faults_strike),
         cmocka_unit_test(another_subject_can_be_named),

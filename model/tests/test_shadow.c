@@ -183,10 +183,15 @@ static void a_refusal_has_an_errno(void **unused)
 
 static void memory_can_be_written(void **unused)
 {
-    struct model_event event = {.address = 0x1000, .size_bytes = 8, .outcome = MODEL_TRAPPED};
+    struct model_event event = {
+        .address = 0x1000, .size_bytes = 8, .usable_bytes = 12, .outcome = MODEL_TRAPPED};
     (void)unused;
     assert_holds(alloc(0, 0x1000, 8));
     assert_broken(step(MODEL_FILL, 0, 0, event), "sizes");
+    assert_string_equal(step(MODEL_FILL, 0, 0, event).detail,
+                        "8 bytes at 0x1000 cannot be written");
+    assert_string_equal(step(MODEL_FILL, 0, MODEL_FILL_USABLE, event).detail,
+                        "12 bytes at 0x1000 cannot be written");
     event.outcome = MODEL_OK;
     assert_holds(step(MODEL_FILL, 0, 0, event));
 }

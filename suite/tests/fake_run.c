@@ -245,9 +245,10 @@ bool replay_print(const char *program_path, char *error, size_t error_bytes)
     return true;
 }
 
-int replay(const char *program_path, const char *subject, const struct run_settings *settings,
-           char *error, size_t error_bytes)
+int replay(const char *program_path, const char *subject, const char *variant,
+           const struct run_settings *settings, char *error, size_t error_bytes)
 {
+    (void)variant;
     (void)settings;
     if (!fake_known(subject, error, error_bytes))
         return 2;

@@ -99,7 +99,7 @@ def test_program_that_is_none(tmp_path):
     program.write_text("strongroom program 1\nopen\n")
     done = strongroom("replay", program, "ref-alloc")
     assert (done.returncode, done.stdout) == (2, "")
-    assert re.match(r"strongroom: 'ref-alloc' stands for \d+ variants; name one of them: ref-alloc-", done.stderr)
+    assert re.match(r"strongroom: 'ref-alloc' stands for \d+ variants; name one of them by --variant: ref-alloc-", done.stderr)
 
 
 def test_list_shows_what_is_here():
@@ -129,6 +129,59 @@ def test_replay_prints_a_program_as_text(tmp_path):
     done = strongroom("replay", "--print", program)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "strongroom program 1\nopen\nalloc s2 32\n"
+
+
+@pytest.mark.parametrize("subject", ["ref-alloc", BUILD / "subjects" / "ref-alloc.so"])
+def test_replay_takes_one_variant_of_several(tmp_path, subject):
+    program = tmp_path / "program"
+    program.write_text("open\nalloc s0 8\nalloc s1 8\n")
+    named = strongroom("replay", program, subject)
+    names = re.fullmatch(rf"strongroom: '{subject}' stands for (\d+) variants; name one of them by --variant: (.*)\n", named.stderr)
+    variants = names[2].split(", ")
+    assert named.returncode == 2 and len(variants) == int(names[1]) > 1
+    locked = {}
+    for name in variants:
+        done = strongroom("replay", program, subject, "--variant", name)
+        assert (done.returncode, done.stderr) == (0, "")
+        locked[name] = re.findall(r"VmLck (\d+)", done.stdout)
+        assert locked[name] == re.findall(r"VmLck (\d+)", strongroom("replay", program, name).stdout)
+    assert locked["ref-alloc-packed"] != locked["ref-alloc-guarded"]  # it is the one named that ran
+    wrong(f"'{subject}' has no variant 'ref-alloc-packd', only {names[2]}", "replay", program, subject, "--variant", "ref-alloc-packd")
+    wrong("replay: option '--variant' needs a value", "replay", program, subject, "--variant")
+    wrong("'malloc-mlock' has no variant 'malloc', only malloc-mlock", "replay", program, "malloc-mlock", "--variant", "malloc")
+    assert strongroom("replay", program, FIXTURES / "crash_load.so", "--variant", "any").stderr == ""
+
+
+def test_any_bytes_are_a_program(tmp_path):
+    program = tmp_path / "program"
+    operations = b"\1" + b"\0" * 7 + b"\6\2\0\0\x20\0\0\0"
+    for written, lines in ((operations, "open\nalloc s2 32\n"), (operations[:-1], "open\n"), (b"\0", ""), (b"", "")):
+        program.write_bytes(written)  # as an engine leaves them: without a header, or cut
+        done = strongroom("replay", "--print", program)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "strongroom program 1\n" + lines
+    program.write_bytes(b"\xff" * 16)
+    assert len(strongroom("replay", "--print", program).stdout.splitlines()) == 3
+    program.write_bytes(operations)
+    done = strongroom("replay", program, "malloc-mlock")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "alloc s2 32" in done.stdout
+
+
+@pytest.mark.parametrize("written, line", [
+    ("strongrom program 1\nopen\n", "line 1: 'strongrom' is not an operation"),
+    ("strongrom program 1\n# caf\u00e9\nopen\n", "line 1: 'strongrom' is not an operation"),
+    ("#include <stdio.h>\nint\tmain(void)\r\n{\f}\n", "line 2: 'int' is not an operation"),
+    ("strongroom programme 1\nopen\n", "line 1: the header is not 'strongroom program 1'"),
+    ("strongroom program 1\nop\0en\n", "a program's text, with a zero byte in it"),
+    ("strongroom program 1\n\1\n", "line 2: '?' is not an operation"),
+])
+def test_what_somebody_typed_does_not_pass_for_bytes(tmp_path, written, line):
+    program = tmp_path / "program"
+    program.write_text(written, encoding="utf-8", newline="")
+    wrong(f"{program}: {line}", "replay", "--print", program)
+    wrong(f"{program}: {line}", "replay", program, "malloc-mlock")
+    wrong(f"{tmp_path}: Is a directory", "replay", "--print", tmp_path)
 
 
 def test_replay_tells_each_operation(tmp_path):
