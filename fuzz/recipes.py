@@ -304,7 +304,8 @@ def libfuzzer_numbers(text):
     if not found:
         return ""
     programs, edges, features, rate = found[-1]
-    return f"{int(programs):,} programs, {int(rate):,} in a second, {f'{edges} edges' if edges else f'{features} features'}"  # of a black box no edges
+    per_second = f" {int(rate):,} in a second," if int(rate) else ""  # 0 in the first one
+    return f"{int(programs):,} programs,{per_second} {f'{edges} edges' if edges else f'{features} features'}"  # of a black box no edges
 
 
 def afl_numbers(folder):
@@ -430,7 +431,8 @@ def demand_use(variant):
     to their end."""
     with patiently(f"{variant.name}: looking at the committed programs"):
         seen, done = run_counts(variant, inputs(FUZZ / "seeds"), USE_SECONDS)
-    if seen and not any(seen[name, "ok"] for name in ("alloc", "alloc-aligned", "crowd")):
+    none = done.returncode == 2 and done.stderr.endswith(": it gives none\n")  # the target gave up
+    if none or seen and not any(seen[name, "ok"] for name in ("alloc", "alloc-aligned", "crowd")):
         die(f"{variant.name}: gave no memory to any of the committed programs, so nothing can be tested")
     if done.returncode is None:
         print(f"{variant.name}: the committed programs do not end within {USE_SECONDS} s", flush=True)
