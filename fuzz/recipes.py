@@ -298,21 +298,24 @@ def tail(path, size_bytes=4096):
         return file.read().decode(errors="replace")
 
 
+def per_second(rate):
+    return f" {rate:,.0f} in a second," if rate >= 1 else ""  # engines say 0 in the first one
+
+
 def libfuzzer_numbers(text):
     """How far it is, of what it printed."""
     found = re.findall(r"^#(\d+)\s+\S+\s+(?:cov: (\d+) )?ft: (\d+) .*?exec/s: (\d+)", text, re.MULTILINE)
     if not found:
         return ""
     programs, edges, features, rate = found[-1]
-    per_second = f" {int(rate):,} in a second," if int(rate) else ""  # 0 in the first one
-    return f"{int(programs):,} programs,{per_second} {f'{edges} edges' if edges else f'{features} features'}"  # of a black box no edges
+    return f"{int(programs):,} programs,{per_second(float(rate))} {f'{edges} edges' if edges else f'{features} features'}"  # of a black box no edges
 
 
 def afl_numbers(folder):
     """The same of AFL++'s plot_data."""
     with contextlib.suppress(OSError, IndexError, ValueError):
         row = tail(folder / "plot_data").splitlines()[-1].split(", ")
-        return f"{int(row[11]):,} programs, {float(row[10]):,.0f} in a second, {int(row[12])} edges"
+        return f"{int(row[11]):,} programs,{per_second(float(row[10]))} {int(row[12])} edges"
     return ""
 
 
