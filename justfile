@@ -100,19 +100,19 @@ docs: build
     '{{ tools }}/promises' '{{ root }}/build/strongroom' >'{{ root }}/build/promises.md'
     cp '{{ root }}/build/promises.md' '{{ root }}/docs/promises.md'
 
-# Look for broken promises with libFuzzer: fuzz [SUBJECT|PATH.so] [SECONDS]
+# Look for broken promises with libFuzzer: fuzz [SUBJECT|PATH.so] [SECONDS] [--variant NAME]
 [group('fuzz')]
 [no-cd]
 [no-exit-message]
 fuzz *ARGS: build
-    STRONGROOM_DEFAULT_SUBJECT=ref-alloc exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' libfuzzer "$@"
+    STRONGROOM_DEFAULT_SUBJECT=ref-alloc exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' fuzz "$@"
 
 # The same with AFL++
 [group('fuzz')]
 [no-cd]
 [no-exit-message]
 fuzz-afl *ARGS: build
-    STRONGROOM_DEFAULT_SUBJECT=ref-alloc exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' afl "$@"
+    STRONGROOM_DEFAULT_SUBJECT=ref-alloc exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' fuzz-afl "$@"
 
 # Verify a shared object in a container: docker-verify LIB.so [FOLDER [OPTIONS]]
 [group('verify')]
@@ -147,7 +147,7 @@ triage *ARGS: build
 [no-cd]
 [no-exit-message]
 corpus-check *SUBJECTS: build
-    [ $# -gt 0 ] || set -- correct ref-alloc; exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' corpus-check "$@"
+    STRONGROOM_DEFAULT_SUBJECT='correct ref-alloc' exec /usr/bin/python3 '{{ root }}/fuzz/recipes.py' corpus-check "$@"
 
 # The committed corpus anew, from it and from what fuzzing left in the build
 [group('fuzz')]

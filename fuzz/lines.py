@@ -7,7 +7,7 @@ stands before the first one of a file; a line whose text is there more than once
 other line has to be reached, or it fails; so does an entry that is reached, no longer there, or means more than one line.
 Lines with a brace alone are not counted.
 
-Exit status: 0 every line is reached or listed, 1 not so, 2 it could not run.
+Exit status: 0 every line is reached or listed, 1 not so, 2 it could not run, 130 it was stopped.
 """
 
 import collections
@@ -118,14 +118,7 @@ def lines_covered(subject):
 
 
 def main():
-    try:
-        return report()
-    except (OSError, subprocess.CalledProcessError) as error:
-        recipes.die(error)
-
-
-def report():
-    parser = recipes.words.Parser(description=__doc__, formatter_class=recipes.argparse.RawDescriptionHelpFormatter)
+    parser = recipes.words.Parser(prog="./dev fuzz-lines", description=__doc__, formatter_class=recipes.argparse.RawDescriptionHelpFormatter)
     recipes.add_subject(parser)
     subject = parser.parse_args().subject
     if not (ROOT / recipes.find_variants(subject)[0].path.stem).is_dir():
@@ -140,4 +133,4 @@ def report():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    recipes.run_main(main)

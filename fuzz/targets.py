@@ -6,7 +6,8 @@ finds each known-bad allocator that a fuzzer can find: with all committed inputs
 by themselves. Writes BUILD/targets/fuzz.json, and for the kill matrix
 BUILD/detectors/libfuzzer.json and afl.json (of a sample, with `-sample` in their names).
 
-Exit status: 0 measured, and each line and known-bad allocator is found, 1 not so, 2 it could not run. Speed is told, not judged.
+Exit status: 0 measured, and each line and known-bad allocator is found, 1 not so, 2 it could not run, 130 it was stopped.
+Speed is told, not judged.
 """
 
 import argparse
@@ -49,8 +50,10 @@ def rate_of_afl(variant, seconds):
     """The same under AFL++ (afl-fuzz itself included), and the stability that it reports in percent."""
     with tempfile.TemporaryDirectory(dir=FUZZ) as name:
         before = cpu_seconds()
-        _, stats = run_afl(variant, seconds, seed=1, work=pathlib.Path(name), quiet=True)
-        values = dict(line.split(":", 1) for line in stats.splitlines() if ":" in line)
+        run = run_afl(variant, seconds, seed=1, work=pathlib.Path(name), quiet=True)
+        if run.stopped:
+            raise KeyboardInterrupt
+        values = dict(line.split(":", 1) for line in run.stats.splitlines() if ":" in line)
         values = {key.strip(): value.strip() for key, value in values.items()}
         return int(values["execs_done"]) / (cpu_seconds() - before), float(values["stability"].rstrip("%"))
 
@@ -93,8 +96,10 @@ def seconds_to_find(engine, variant, seconds, seed, unaided=False):
         run = run_libfuzzer if engine == "libfuzzer" else run_afl
         more = {} if engine == "libfuzzer" else {"until_crash": True}
         start = time.monotonic()
-        found, _ = run(variant, seconds, seed=seed, work=folder / "work", seeds=seeds, quiet=True, **more)
-        return round(min(time.monotonic() - start, seconds), 2) if found else seconds
+        done = run(variant, seconds, seed=seed, work=folder / "work", seeds=seeds, quiet=True, **more)
+        if done.stopped:
+            raise KeyboardInterrupt
+        return round(min(time.monotonic() - start, seconds), 2) if done.found else seconds
 
 
 def seconds_by_inputs(engine, variant):
@@ -245,7 +250,7 @@ def targets(options):
 
 
 def main():
-    parser = words.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = words.Parser(prog="./dev fuzz-targets", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("subject")
     parser.add_argument("--rate-variant", help="whose programs are counted by the second; else the first")
     parser.add_argument("--rate-seconds", type=int, default=30)
@@ -262,4 +267,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    recipes.run_main(main)

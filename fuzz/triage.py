@@ -4,10 +4,11 @@
 Takes out every operation that is not needed, names the broken promise, prints the program, writes it as C beside the file,
 compiles and runs that, and runs the program on every other subject of the build.
 
-Exit status: 0 nothing is broken, 1 something is, 2 it could not run.
+Exit status: 0 nothing is broken, 1 something is, 2 it could not run or nothing can be said, 130 it was stopped.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import re
@@ -17,9 +18,10 @@ import sys
 import tempfile
 
 import recipes
-from recipes import ASAN_OPTIONS, FUZZ, HANG_SECONDS, MARK, PROGRAM, ROOT, die, end_leftovers, find_variants, input_name, judge, judge_sanitized, run_bounded
+from recipes import ASAN_OPTIONS, FUZZ, HANG_SECONDS, MARK, PROGRAM, ROOT, chosen_variants, complain, die, end_leftovers, input_name, judge, judge_sanitized, patiently, run_bounded
 
 HEADER_BYTES = RECORD_BYTES = 8
+OPERATIONS_MAX = 127  # of a program that are looked at (ADMIT_OPERATIONS_MAX of admit.h, less one)
 HANG_SECONDS_SHORT = 5  # while a hang is made smaller
 NO_OPERATION = (None, "crash", "hang", "sanitizer")  # what comes without the operation that it happened in
 
@@ -66,7 +68,8 @@ class Triage:
         self.variant, self.folder, self.records = variant, folder, records
         self.candidate = folder / "candidate"
         self.judge = judge
-        self.violation = self.seen(records)
+        with patiently("looking at it, for 20 s at most"):
+            self.violation = self.seen(records)
         if self.violation is None and (violation := judge_sanitized(variant, self.candidate)):
             self.judge, self.violation = judge_sanitized, violation
 
@@ -116,18 +119,18 @@ class Triage:
 
 
 def shows(code, folder, sanitized):
-    """Whether a C program says by itself that something is wrong; None where that cannot be tried."""
+    """Whether a C program says by itself that something is wrong, and its exit status; None where that cannot be tried."""
     if not shutil.which("cc"):
-        return None
+        return None, None
     (folder / "program.c").write_text(code)
     flags = ["-fsanitize=address"] if sanitized else []
     made = run_bounded(["cc", "-w", "-rdynamic", *flags, "-o", folder / "run", folder / "program.c", "-ldl", "-lpthread"], os.environ, HANG_SECONDS)
     if made.returncode != 0:
-        return None
+        return None, None
     done = run_bounded([folder / "run"], {**os.environ, "ASAN_OPTIONS": ASAN_OPTIONS}, HANG_SECONDS_SHORT)
     if sanitized:
-        return "SUMMARY: AddressSanitizer" in done.stderr
-    return done.returncode != 2 and ("BAD" in done.stdout or "the program ran to its end" not in done.stdout)
+        return "SUMMARY: AddressSanitizer" in done.stderr, done.returncode
+    return done.returncode != 2 and ("BAD" in done.stdout or "the program ran to its end" not in done.stdout), done.returncode
 
 
 def kept_path(name):
@@ -137,58 +140,95 @@ def kept_path(name):
     return recipes.CORPUS / "regressions" / f"{name}.txt"
 
 
+def kept_already(records, folder):
+    """The committed input that is this program, by its operations; None: none is."""
+    for path in sorted(recipes.CORPUS.rglob("*.txt")):
+        if records_of(path, folder) == records:
+            return path
+    return None
+
+
+def claims_by_name():
+    """What the subjects of the build claim; nothing where that is not known."""
+    try:
+        done = run_bounded([recipes.BUILD / "strongroom", "list", "--json", "-"], os.environ, HANG_SECONDS)
+        return {subject["name"]: subject["claims"] for subject in json.loads(done.stdout)["subjects"]}
+    except (OSError, ValueError, KeyError):  # an image may have the fuzzer without the verifier
+        return {}
+
+
+def print_others(variant, program, promise):
+    """What the same program does on all others of the build, the good ones and the real ones."""
+    print("\nthe same program on others:", flush=True)
+    others = [other for other in recipes.built_variants(("controls", "subjects")) if other.name != variant.name]
+    width = max((len(other.name) for other in others), default=0)
+    claims = {} if promise in NO_OPERATION else claims_by_name()
+    for other in others:
+        result = judge(other, program)
+        nothing = "breaks nothing" + ("" if promise in claims.get(other.name, [promise]) else f"; does not claim {promise}")
+        print(f"  {other.name:{width}} {nothing if result is None else result['promise'] + ': ' + result['text']}", flush=True)
+
+
 def triage(options):
     if not os.access(options.file, os.R_OK) or not os.path.isfile(options.file):
         die(f"{options.file}: is no file that can be read")
     kept = kept_path(options.keep) if options.keep else None
-    found = find_variants(options.subject)
-    names = ", ".join(variant.name for variant in found)
-    if options.variant and not (found := [variant for variant in found if variant.name == options.variant]):
-        die(f"{options.subject}: has no variant {options.variant}, only {names}")
+    found = chosen_variants(options)
     if len(found) > 1:
-        die(f"{options.subject}: has several variants: add --variant and one of {names}")
+        die(f"{options.subject}: has several variants: add --variant and one of {', '.join(variant.name for variant in found)}")
     with tempfile.TemporaryDirectory() as name:
         return triage_in(options, found[0], pathlib.Path(name), kept)
+
+
+def nothing_broken(options, variant, count):
+    without = "" if (FUZZ / "libfuzzer").exists() else "; without AddressSanitizer, which ./dev fuzz builds"
+    if count > OPERATIONS_MAX:
+        return complain(f"{options.file}: of its {count} operations no more than {OPERATIONS_MAX} are looked at, and {variant.name} breaks nothing with those: take some out{without}")
+    print(f"{options.file}: {variant.name} breaks nothing with it{without}")
+    return 0
 
 
 def triage_in(options, variant, folder, kept):
     case = Triage(variant, folder, records_of(options.file, folder))
     if case.violation is None:
-        print(f"{options.file}: {variant.name} breaks nothing with it{'' if (FUZZ / 'libfuzzer').exists() else '; without AddressSanitizer, which ./dev fuzz builds'}")
-        return 0
+        return nothing_broken(options, variant, len(case.records))
     sanitized = case.judge is judge_sanitized
-    programs = case.minimise()
-    shown = None
-    for records in programs:
-        if shown := shows(case.converted(records, "--c"), folder, sanitized):
-            break
-    else:
-        records = programs[0]
-    violation = case.seen(records) or case.violation
+    each = f", {HANG_SECONDS_SHORT} s for each try that hangs too" if case.violation["promise"] == "hang" else ""
+    with patiently(f"it breaks {case.violation['promise']}: making it smaller{each}"):
+        programs = case.minimise()
+    shown = ended = None
+    with patiently("compiling it as C, to see what it says by itself"):
+        for records in programs:
+            shown, ended = shows(case.converted(records, "--c"), folder, sanitized)
+            if shown:
+                break
+        else:
+            records = programs[0]
+    if case.violation["promise"] == "hang":
+        case.judge = judge  # with all its patience again
+    with patiently("looking at what is left, for 20 s at most"):
+        violation = case.seen(records)
+    if not violation:
+        records, violation = case.records, case.violation
     text, code = case.converted(records, "--print"), case.converted(records, "--c")
     path = pathlib.Path(f"{options.file}.c")
     # All is written before a word is said: who reads it may go away.
-    if kept:
+    path.write_text(code)
+    already = kept and kept_already(records, folder)
+    if kept and not already:
         head, _, rest = text.partition("\n")
         kept.parent.mkdir(exist_ok=True)
         kept.write_text(f"{head}\n# Broke {violation['promise']} of {variant.name}.\n{rest}")
-    try:
-        path.write_text(code)
-    except OSError as error:
-        die(f"{path}: {error.strerror}")
     print(f"{variant.name} breaks {violation['promise']}: {violation['text']}\n\n{text}\nas C: {path}")
     if not shown:
-        print("it was not tried: there is no cc that compiles it" if shown is None else "by itself it does not show that")
+        print("it was not tried: there is no cc that compiles it" if shown is None else f"the C program {'runs, but does not notice it' if ended == 0 else 'says nothing of it'} ({'it did not end' if ended is None else f'exit {ended}'})")
     elif sanitized:
         print("it shows that when compiled with -fsanitize=address")
-    if kept:
+    if kept and not already:
         print(f"kept: {os.path.relpath(kept, ROOT)}")
-    print("\nthe same program on others:", flush=True)
-    for other in recipes.built_variants(("controls", "subjects")):
-        if other.name != variant.name:
-            result = judge(other, case.candidate)
-            print(f"  {other.name:20} {'breaks nothing' if result is None else result['promise'] + ': ' + result['text']}", flush=True)
-    return 1
+    case.converted(records, "--print")  # makes it the candidate again
+    print_others(variant, case.candidate, violation["promise"])
+    return complain(f"--keep {options.keep}: not kept, for the same program is there: {os.path.relpath(already, ROOT)}") if already else 1
 
 
 def regression_name(text):
@@ -198,10 +238,10 @@ def regression_name(text):
 
 
 def main():
-    parser = recipes.words.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file")
+    parser = recipes.words.Parser(prog="./dev triage", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", help="a program, as bytes or text")
     parser.add_argument("subject", help="what it breaks: the path of a shared object, or the name of a subject or variant of the build")
-    parser.add_argument("--variant", metavar="NAME", help="which of the subject's variants, where it has several")
+    recipes.add_variant(parser)
     parser.add_argument("--keep", metavar="NAME", type=regression_name, help="add the small program to the regressions")
     return triage(parser.parse_args())
 

@@ -1,12 +1,15 @@
 """What the recipes do: names of subjects, triage; the engines themselves, where clang has them."""
 
+import contextlib
 import os
 import pathlib
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -91,7 +94,7 @@ def test_triage_leaves_what_is_needed_and_writes_c_that_shows_it(crash):
     assert done.returncode == 1, done.stderr
     assert "breaks zero-on-free" in done.stdout
     assert "program 1\nopen\nalloc s0 40\nfill s0\nfree s0\n\n" in done.stdout
-    assert "control-correct      breaks nothing" in done.stdout
+    assert re.search("^  control-correct +breaks nothing$", done.stdout, re.MULTILINE)
     binary = crash.with_suffix(".bin")
     subprocess.run(["cc", "-w", "-o", binary, f"{crash}.c", "-ldl", "-lpthread"], check=True)
     bad = subprocess.run([binary], capture_output=True, text=True)
@@ -105,7 +108,7 @@ def test_what_the_teardown_decides_is_an_operation_of_the_small_program(crash):
     done = recipe("triage", crash, "wipe-sizeof-pointer")
     assert done.returncode == 1, done.stderr
     assert re.search("program 1\nopen\nalloc s[01] [0-9]+\nfill s[01]\n(free s[01]|close)\n\n", done.stdout), done.stdout
-    assert "by itself" not in done.stdout
+    assert "the C program" not in done.stdout
     binary = crash.with_suffix(".bin")
     subprocess.run(["cc", "-w", "-o", binary, f"{crash}.c", "-ldl", "-lpthread"], check=True)
     assert "BAD" in subprocess.run([binary], capture_output=True, text=True).stdout
@@ -113,7 +116,7 @@ def test_what_the_teardown_decides_is_an_operation_of_the_small_program(crash):
 
 def test_a_c_program_that_shows_nothing_is_told_from_one_that_does(tmp_path):
     def shows(body):
-        return triage.shows(f"int main(void) {{ {body} }}", tmp_path, False)
+        return triage.shows(f"int main(void) {{ {body} }}", tmp_path, False)[0]
 
     end = 'puts("the program ran to its end");'
     assert shows(f'puts("BAD: this"); {end} return 1;')
@@ -135,7 +138,7 @@ def test_ending_the_process_and_closing_files_hides_nothing(crash, tmp_path, fre
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.search(f"^mine breaks {text}$", done.stdout, re.MULTILINE), done.stdout
     assert re.search("free s[01]\n\nas C", done.stdout)
-    assert "by itself" not in done.stdout
+    assert "the C program" not in done.stdout
 
 
 @pytest.mark.parametrize("free, text", [
@@ -180,12 +183,15 @@ def test_the_words_that_are_printed_are_words_that_work(crash, tmp_path):
 
 
 def test_fuzz_prints_those_words(tmp_path, monkeypatch, capsys):
-    path = subject(tmp_path)
+    path = subject(tmp_path, "munmap(p, n + 1); return")
     monkeypatch.setattr(recipes, "build_engine", lambda *_: None)
-    monkeypatch.setattr(recipes, "run_libfuzzer", lambda *_: (tmp_path / "a crash", ""))
-    monkeypatch.setattr(sys, "argv", ["recipes.py", "libfuzzer", str(path), "1"])
+    monkeypatch.setattr(recipes, "run_libfuzzer", lambda *_: recipes.Run(tmp_path / "a crash"))
+    (tmp_path / "a crash").write_text(PROGRAM)
+    monkeypatch.setattr(sys, "argv", ["recipes.py", "fuzz", str(path), "1"])
     assert recipes.main() == 1
-    assert f"$ ./dev triage '{tmp_path}/a crash' {path}\n" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"  $ ./dev triage '{tmp_path}/a crash' {path}\n" in said
+    assert "\n  zero-on-free: memory was given back with " in said
 
 
 @pytest.fixture
@@ -215,6 +221,64 @@ def test_regressions_are_kept_under_new_names_only(crash, corpus, monkeypatch, c
     assert kept.read_text().startswith("strongroom program 1\n# Broke zero-on-free of wipe-sizeof-pointer.\nopen\n")
     with pytest.raises(SystemExit):
         keep(monkeypatch, crash, "one-more")
+    capsys.readouterr()
+    assert keep(monkeypatch, crash, "another-name") == 2
+    assert re.fullmatch("fuzz: --keep another-name: not kept, for the same program is there: .*/one-more.txt\n", capsys.readouterr().err)
+    assert [path.name for path in kept.parent.iterdir()] == ["one-more.txt"]
+
+
+def test_others_that_do_not_claim_a_promise_are_told_from_those_that_keep_it(crash, monkeypatch, capsys):
+    crash.write_text("strongroom program 1\nopen\nclose\n")
+    claims = {"ref-alloc-packed": ["guard-after"], "ref-alloc-guarded": []}
+    monkeypatch.setattr(recipes, "built_variants", lambda folders: recipes.variants_of(BUILD / "subjects" / "ref-alloc.so"))
+    assert set(triage.claims_by_name()) >= set(claims)
+    monkeypatch.setattr(triage, "claims_by_name", lambda: claims)
+    triage.print_others(recipes.Variant(BUILD / "controls" / "correct.so", "mine"), crash, "guard-after")
+    said = capsys.readouterr().out
+    assert "\n  ref-alloc-packed  breaks nothing\n" in said
+    assert "\n  ref-alloc-guarded breaks nothing; does not claim guard-after\n" in said
+
+
+def test_what_cannot_be_written_leaves_no_regression(crash, corpus, monkeypatch):
+    pathlib.Path(f"{crash}.c").mkdir()
+    with pytest.raises(IsADirectoryError):
+        keep(monkeypatch, crash, "no-more")
+    assert not (corpus / "regressions").exists()
+
+
+def test_a_program_of_which_not_all_is_looked_at_is_not_in_order(crash):
+    harmless = "".join(f"alloc s{i % 20} 40\n" if i % 2 == 0 else f"free s{(i - 1) % 20}\n" for i in range(140))
+    crash.write_text(PROGRAM.replace("alloc s1 3\n", f"{harmless}alloc s1 3\n"))
+    done = recipe("triage", crash, "wipe-sizeof-pointer")
+    assert one_line(done) and done.stdout == ""
+    assert "of its 149 operations no more than 127 are looked at, and wipe-sizeof-pointer breaks nothing with those" in done.stderr
+    crash.write_text(PROGRAM.replace("close\n", f"close\n{harmless}"))
+    assert recipe("triage", crash, "wipe-sizeof-pointer").returncode == 1
+
+
+@pytest.mark.parametrize("printed", ['\".\"', '\"x: {\"'])
+def test_what_a_subject_prints_before_a_line_does_not_hide_it(printed, crash, tmp_path):
+    path = subject(tmp_path, f"write(2, {printed}, sizeof {printed} - 1); munmap(p, n + 1); return")
+    assert recipes.judge(recipes.Variant(path, "mine"), crash)["promise"] == "zero-on-free"
+
+
+@pytest.mark.skipif(not shutil.which("clang"), reason="clang is not installed")
+def test_what_is_left_out_of_the_corpus_is_named_and_nothing_lies_about(corpus, crash, tmp_path, monkeypatch, capsys):
+    made = subprocess.run([SOURCE / "fuzz" / "engines", BUILD, "libfuzzer"], capture_output=True, text=True)
+    if made.returncode != 0 and "libclang_rt.fuzzer" in made.stderr:
+        pytest.skip("clang's libFuzzer (libclang-rt-14-dev) is not installed")
+    here, others = tmp_path / "here", tmp_path / "others"
+    here.mkdir()
+    others.mkdir()
+    monkeypatch.chdir(here)
+    (corpus / "seeds" / "taken.txt").write_text("strongroom program 1\nopen\nclose\n")
+    subprocess.run([recipes.PROGRAM, "--assemble", others, crash], check=True)
+    monkeypatch.setattr(sys, "argv", ["recipes.py", "corpus-merge", str(others), "--subject", "wipe-sizeof-pointer"])
+    assert recipes.main() == 0
+    said = capsys.readouterr().out
+    assert said.startswith("1 committed input, 1 in 1 folder\n")
+    assert "left out, for it breaks something: crash\n1 input kept, that do what all do, " in said
+    assert [*here.iterdir()] == [] and len([*(corpus / "minimised").iterdir()]) == 1
 
 
 def test_a_regression_is_kept_when_nobody_reads_on(crash, corpus):
@@ -255,7 +319,7 @@ def test_what_is_no_program_is_one_line(crash):
 
 def test_wrong_words_are_one_line(tmp_path):
     for words in (["corpus-merge", "--subject", "correct"], ["corpus-merge", tmp_path / "gone", "--subject", "correct"],
-                  ["libfuzzer", "correct", "5", "6"], ["afl", "correct", "soon"], ["libfuzzer"], ["corpus-minimise", "correct", "x"]):
+                  ["fuzz", "correct", "5", "6"], ["fuzz-afl", "correct", "soon"], ["fuzz"], ["fuzz-afl", "ref-alloc", "1", "--variant", "none"], ["corpus-minimise", "correct", "x"]):
         done = recipe(*words)
         assert one_line(done), (words, done.stderr)
     assert "folder" in recipe("corpus-merge", "--subject", "correct").stderr  # and not all that fuzzing left
@@ -344,9 +408,154 @@ def test_a_run_that_did_not_come_to_its_end_says_nothing(crash):
 
 
 def test_a_subject_that_gives_no_memory_is_not_tested():
-    for command in (["libfuzzer"], ["afl"]):
+    for command in (["fuzz"], ["fuzz-afl"]):
         done = recipe(*command, FIXTURES / "stingy.so", "1")
         assert done.returncode == 2 and "stingy: gave no memory" in done.stderr, done.stderr
+
+
+@pytest.fixture
+def engine(tmp_path, monkeypatch):
+    """Makes an engine that says and does what a test wants, and runs it: libFuzzer or AFL++ on a subject of the build."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "seeds").mkdir()
+    monkeypatch.setattr(recipes, "FUZZ", tmp_path / "bin")
+    monkeypatch.setattr(recipes, "ENGINE_SECONDS_MORE", 0)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+
+    def run(name, script, subject="controls/correct"):
+        path = tmp_path / "bin" / name
+        path.write_text(f"#!/bin/sh\nwork={tmp_path / 'work'}\n{script}\n")
+        path.chmod(0o755)
+        (variant,) = recipes.variants_of(BUILD / f"{subject}.so")
+        run = recipes.run_libfuzzer if name == "libfuzzer" else recipes.run_afl
+        return run(variant, 1, work=tmp_path / "work", seeds=tmp_path / "seeds", quiet=True)
+
+    return run
+
+
+PRINT_PROGRAM = "printf '" + PROGRAM.replace("\n", "\\n") + "'"
+
+
+@pytest.mark.parametrize("said, doubt", [("#7\tINITED ft: 1 corp: 1/1b exec/s: 1 rss: 1Mb", "a program hangs, with signals blocked"), ("INFO: Seed", "or all are slow")])
+def test_an_engine_that_heeds_no_signal_is_ended_with_all_that_it_started(said, doubt, engine, tmp_path):
+    run = engine("libfuzzer", f"trap '' TERM ALRM INT; echo '{said}' >&2; setsid sleep 60 & sleep 60")
+    assert run.found is None and doubt in run.doubt
+    assert [*recipes.marked(tmp_path / "work")] == []
+
+
+@pytest.mark.parametrize("kind, says", [("oom", "it grew to 4 GiB"), ("timeout", "a program did not end within 20 s")])
+def test_growth_and_a_busy_machine_are_no_finds(kind, says, engine, tmp_path):
+    script = f"{PRINT_PROGRAM} >$work/{kind}-1; echo \"artifact; Test unit written to $work/{kind}-1\" >&2; exit 71"
+    run = engine("libfuzzer", script)
+    assert run.found is None and says in run.doubt
+    run = engine("libfuzzer", script, "defects/wipe-sizeof-pointer")
+    assert (run.found, run.doubt) == (tmp_path / "work" / f"{kind}-1", None)
+    run = engine("libfuzzer", f"cp $work/{kind}-1 $work/crash-1; echo 'Test unit written to '$work/crash-1 >&2; exit 77")
+    assert run.found == tmp_path / "work" / "crash-1"
+
+
+def test_what_afl_keeps_for_its_time_is_a_find_where_it_does_not_end_alone(engine, tmp_path):
+    script = f"mkdir -p $work/default/hangs; {PRINT_PROGRAM} >$work/default/hangs/id:000000; echo 'execs_done : 1' >$work/default/fuzzer_stats"
+    run = engine("afl-fuzz", script)
+    assert run.found is None and run.doubt.startswith("1 program did not end within 2 s in a process with others, and in time alone")
+    assert engine("afl-fuzz", script, "defects/wipe-sizeof-pointer").found == tmp_path / "work" / "default" / "hangs" / "id:000000"
+
+
+def test_why_the_target_did_not_go_on_is_said_in_its_words(engine, capsys):
+    for name, why in (("libfuzzer", "fuzz: no memory any more"), ("afl-fuzz", "\033[1;91m[-] PROGRAM ABORT : \033[0mno memory any more")):
+        with pytest.raises(SystemExit) as ended:
+            engine(name, f"printf '{why}\n' >&2; echo 'another line' >&2; exit 2")
+        assert ended.value.code == 2
+        assert re.fullmatch("fuzz: control-correct: .* status 2: no memory any more.*\n", capsys.readouterr().err)
+
+
+def test_what_cannot_be_said_is_status_2_and_a_find_is_1(monkeypatch, capsys):
+    monkeypatch.setattr(recipes, "demand_use", lambda variant: True)
+    monkeypatch.setattr(recipes, "build_engine", lambda *_: None)
+    monkeypatch.setattr(recipes, "described", lambda *_: "broken: this")
+    runs = {"ref-alloc-packed": recipes.Run(doubt="it grew"), "ref-alloc-guarded": recipes.Run(), "ref-alloc-memfd": recipes.Run()}
+    monkeypatch.setattr(recipes, "run_afl", lambda variant, seconds: runs[variant.name])
+    monkeypatch.setattr(sys, "argv", ["recipes.py", "fuzz-afl", "ref-alloc"])
+    assert recipes.main() == 2
+    said = capsys.readouterr()
+    assert said.err == "fuzz: ref-alloc-packed: it grew\n" and said.out.count(": 20 s of AFL++") == 3
+    runs["ref-alloc-guarded"] = recipes.Run(pathlib.Path("found"))
+    assert recipes.main() == 1
+    assert "$ ./dev triage found ref-alloc --variant ref-alloc-guarded" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["recipes.py", "fuzz-afl", "ref-alloc", "7", "--variant", "ref-alloc-memfd"])
+    assert recipes.main() == 0
+    assert capsys.readouterr().out == "ref-alloc-memfd: 7 s of AFL++\n"
+    runs["ref-alloc-memfd"] = recipes.Run(pathlib.Path("found"), stopped=True)
+    with pytest.raises(KeyboardInterrupt):
+        recipes.main()
+    assert "broken: found" in capsys.readouterr().out
+
+
+def test_seconds_alone_are_those_of_the_default_subject(monkeypatch, capsys):
+    monkeypatch.setattr(recipes, "demand_use", lambda variant: True)
+    monkeypatch.setattr(recipes, "build_engine", lambda *_: None)
+    monkeypatch.setattr(recipes, "DEFAULT_SUBJECT", "control-correct")
+    monkeypatch.setattr(recipes, "run_libfuzzer", lambda *_: recipes.Run())
+    monkeypatch.setattr(sys, "argv", ["recipes.py", "fuzz", "5"])
+    assert recipes.main() == 0
+    assert capsys.readouterr().out == "control-correct: 5 s of libFuzzer\n"
+
+
+def test_committed_programs_that_do_not_end_are_told_of_soon(monkeypatch, capsys):
+    monkeypatch.setattr(recipes, "USE_SECONDS", 1)
+    assert recipes.demand_use(recipes.Variant(FIXTURES / "hang_alloc.so", "hang-alloc")) is False
+    assert capsys.readouterr().out == "hang-alloc: the committed programs do not end within 1 s\n"
+
+
+@pytest.mark.parametrize("error, status, said", [
+    (OSError(28, "No space left on device", "a/file"), 2, "fuzz: a/file: No space left on device"),
+    (subprocess.CalledProcessError(3, ["/bin/tool"]), 2, "fuzz: tool ended with status 3"),
+    (ZeroDivisionError("a\nb"), 2, r"fuzz: ZeroDivisionError in test_recipes.py:\d+, which is a mistake of ours: a b \(.*\)"),
+    (KeyboardInterrupt(), 130, "fuzz: stopped"),
+])
+def test_what_goes_wrong_is_no_find(error, status, said, capsys, monkeypatch):
+    monkeypatch.delenv("STRONGROOM_TRACEBACK", raising=False)
+
+    def main():
+        raise error
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    with pytest.raises(SystemExit) as ended:
+        recipes.run_main(main)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert ended.value.code == status
+    assert re.fullmatch(said + "\n", capsys.readouterr().err)
+
+
+def test_a_recipe_that_is_ended_leaves_no_process():
+    words = [sys.executable, "-B", RECIPES, "fuzz", FIXTURES / "hang_alloc.so", "1"]
+    mark = f"TEST_OF_RECIPES={os.getpid()}"
+    process = subprocess.Popen(words, env={**os.environ, "STRONGROOM_FUZZ_BUILD": str(BUILD), "TEST_OF_RECIPES": str(os.getpid())}, stderr=subprocess.PIPE)
+
+    def others():
+        for entry in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if mark.encode() in (entry / "environ").read_bytes().split(b"\0") and (entry / "exe").resolve() == BUILD / "fuzz" / "strongroom-fuzz":
+                    yield (entry / "cmdline").read_bytes()
+
+    until = time.monotonic() + 30
+    while not any(b"--counts" in line for line in others()) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert any(b"--counts" in line for line in others())
+    process.terminate()
+    assert process.wait(timeout=10) == 143
+    assert process.stderr.read() == b""
+    assert [*others()] == []
+
+
+def test_help_names_the_recipe_and_tells_the_exit_status():
+    for name, program in (("fuzz", RECIPES), ("fuzz-afl", RECIPES), ("corpus-check", RECIPES), ("corpus-merge", RECIPES), ("corpus-minimise", RECIPES), ("triage", "triage.py"), ("fuzz-targets", "targets.py"), ("fuzz-lines", "lines.py")):
+        words = [SOURCE / "fuzz" / program, *([name] if program == RECIPES else [])]
+        done = subprocess.run([sys.executable, "-B", *words, "--help"], capture_output=True, text=True, check=True)
+        assert done.stdout.startswith(f"usage: ./dev {name} ") and "Exit status: 0 " in done.stdout
+        wrong = subprocess.run([sys.executable, "-B", *words, "a", "1", "--wrong"], capture_output=True, text=True)
+        assert one_line(wrong) and wrong.stderr.startswith(f"./dev {name}"), wrong.stderr
 
 
 def test_an_engine_that_did_not_run_has_no_numbers_of_the_run_before(tmp_path, monkeypatch):
@@ -380,10 +589,11 @@ def test_every_committed_input_runs_well_on_good_subjects_under_both_engines():
     if done.returncode == 2 and "libclang_rt.fuzzer" in done.stderr:
         pytest.skip("clang's libFuzzer (libclang-rt-14-dev) is not installed")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert int(done.stdout.split()[0]) > 300
+    assert int(done.stdout.splitlines()[-1].split()[0]) > 300
     bad = recipe("corpus-check", "wipe-sizeof-pointer")
     assert bad.returncode == 1
     assert "wipe-sizeof-pointer apart: " in bad.stdout
+    assert re.search("^wipe-sizeof-pointer under afl: basic: Program killed by signal 6$", bad.stdout, re.MULTILINE)
     leaving = recipe("corpus-check", FIXTURES / "exit_alloc.so")
     assert leaving.returncode == 1
     for engine in ("libfuzzer", "afl"):
