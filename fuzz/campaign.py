@@ -44,24 +44,56 @@ INTERRUPTED = 72  # libFuzzer's status when it was told to end
 
 
 def write(path, text):
-    """Whole or not at all, whenever the process is killed."""
+    """Whole or not at all, whenever the process is killed or the disk is full."""
     beside = path.with_name(path.name + ".new")
-    beside.write_text(text, encoding="utf-8")
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     beside.replace(path)
 
 
+def read(path, is_whole, instead):
+    """What was kept; None where nothing was, or, with a line that says what is done instead, where it is not what was written."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if is_whole(kept):
+            return kept
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    print(f"fuzz: {path}: is not what a campaign wrote: {instead}", file=sys.stderr)
+    return None
+
+
+def digest(path):
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        die(f"{path}: {error.strerror}")
+
+
+def identity(variant):
+    """Of the shared object as it is now, and as it was built for the engines: where each is, and what is in it."""
+    return {str(path): digest(path) for path in (variant.path, *map(variant.engine_path, ("libfuzzer", "afl")))}
+
+
 class State:
-    """How far a campaign has come: seconds used by each variant, violations."""
+    """How far a campaign has come: seconds used by each variant, programs run, and on which shared object."""
 
     def __init__(self, path, asked):
         self.path = path
-        self.values = {"asked": asked, "seconds": {}, "executions": {}}
-        if path.exists():
-            kept = json.loads(path.read_text(encoding="utf-8"))
-            if kept["asked"] == asked and not kept.get("done"):
-                self.values = kept
-        self.is_new = not self.values["seconds"]
+        self.values = {"asked": asked, "campaign": f"{time.time_ns()}-{os.getpid()}", "seconds": {}, "executions": {}, "subjects": {}}
+        kept = read(path, self.is_whole, "the campaign begins anew; what was found is kept")
+        if kept and kept["asked"] == asked and not kept.get("done"):
+            self.values = kept
         self.save()
+
+    @staticmethod
+    def is_whole(values):
+        counts = [count for each in values["executions"].values() for count in (each["afl"], each["libfuzzer"])]
+        return all(isinstance(count, (int, float)) for count in [*counts, *values["seconds"].values()]) and isinstance(values["campaign"], str) and "asked" in values and isinstance(values["subjects"], dict)
 
     def save(self):
         write(self.path, json.dumps(self.values, indent=1) + "\n")
@@ -71,6 +103,13 @@ class State:
 
     def add(self, name, seconds):
         self.values["seconds"][name] = round(self.used(name) + seconds, 1)
+        self.save()
+
+    def begin(self, name, subject):
+        """From nothing, on this shared object."""
+        self.values["seconds"].pop(name, None)
+        self.values["executions"].pop(name, None)
+        self.values["subjects"][name] = subject
         self.save()
 
 
@@ -83,14 +122,28 @@ def passing_over(promises):
 
 
 class Violations:
-    """Inputs that break something, told apart by promise; files are judged once."""
+    """Inputs that break something, told apart by promise; files are judged once. All of one campaign on one shared object: see
+    judge_again."""
 
-    def __init__(self, variant, work):
+    def __init__(self, variant, work, tell=lambda text: None):
         self.variant = variant
         self.path = work / "violations.json"
         self.folder = work / "crashes"
+        self.tell = tell
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.found = json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {"judged": [], "promises": {}}
+        self.found = read(self.path, self.is_whole, f"what is in {self.folder} is judged again") or self.nothing([path.name for path in sorted(self.folder.iterdir())])
+
+    @staticmethod
+    def nothing(again=(), of=None):
+        """Of: which campaign, shared object and verifier; again: the files that once broke something, of any."""
+        return {"of": of or {}, "again": list(again), "judged": [], "promises": {}}
+
+    @staticmethod
+    def is_whole(found):
+        for entry in found["promises"].values():
+            if not (isinstance(entry["count"], int) and isinstance(entry["bytes"], int) and isinstance(entry["file"], str) and isinstance(entry["text"], str)):
+                return False
+        return all(isinstance(found[name], list) for name in ("judged", "again")) and isinstance(found["of"], dict)
 
     def take(self, paths):
         """Copies files to where they stay, under the name of their contents; those that were not judged yet."""
@@ -106,14 +159,18 @@ class Violations:
                 new.append(kept)
         return new
 
-    def judge(self, paths, slow=()):
+    def judge(self, paths, slow=(), of_another=False):
         """What files break; they are gone from where they were then. The slow ones took an engine too long, or too much memory:
-        a busy machine does that, too, so what counts is what breaks something here, and one that never ends is enough."""
+        a busy machine does that, too, so what counts is what breaks something here, and one that never ends is enough. So it is
+        with all where the engines had another shared object."""
         new = self.take(paths)
         seen = run_apart(self.variant, new, STRONGROOM_FORK="always", **passing_over(self.to_ignore()))
         seen |= run_apart(self.variant, [path for path in new if path not in seen], STRONGROOM_FORK="always")
         for path in new:
-            self.note(path, seen.get(path) or judge_sanitized(self.variant, path) or NOT_AGAIN)
+            if what := seen.get(path) or judge_sanitized(self.variant, path) or (None if of_another else NOT_AGAIN):
+                self.note(path, what)
+            else:
+                path.unlink()
         for path in self.take(slow):
             what = {} if "hang" in self.found["promises"] else run_apart(self.variant, [path], STRONGROOM_FORK="always")
             if what:
@@ -124,24 +181,31 @@ class Violations:
         for path in [*paths, *slow]:
             path.unlink(missing_ok=True)
 
-    def judge_again(self):
-        """The allocator may be another since these were found."""
-        known = {promise: pathlib.Path(entry["file"]) for promise, entry in self.found["promises"].items()}
-        seen = {promise: self.run_again(promise, path) for promise, path in known.items()}
-        if any(promise != now["promise"] for promise, now in seen.items()):
-            self.found = {"judged": [], "promises": {}}
-            for promise, now in seen.items():
-                if now["promise"] != "not again":
-                    self.note(known[promise], now)
-            write(self.path, json.dumps(self.found, indent=1) + "\n")
-
-    def run_again(self, promise, path):
-        others = ",".join(other for other in self.to_ignore().split(",") if other != promise)
-        seen = run_apart(self.variant, [path], STRONGROOM_FORK="always", **passing_over(others))
-        return seen.get(path) or judge_sanitized(self.variant, path) or NOT_AGAIN
+    def judge_again(self, of=None):
+        """What is known is forgotten but for the inputs, which are tried on the shared object as it is now. Nothing is written yet:
+        judge does that."""
+        paths = [self.folder / pathlib.Path(name).name for name in [*(entry["file"] for entry in self.found["promises"].values()), *self.found["again"]]]
+        paths = [path for path in dict.fromkeys(paths) if path.exists()]
+        self.found = self.nothing([path.name for path in paths], of)
+        if paths:
+            self.tell(f"{self.variant.name}: trying again {len(paths)} inputs that broke something before")
+        seen = run_apart(self.variant, paths, STRONGROOM_FORK="always")
+        for path in paths:
+            if what := seen.get(path) or judge_sanitized(self.variant, path):
+                self.note(path, what)
+        # What lies behind these, as long as there is more.
+        paths, promises = [path for path in paths if path in seen], None
+        while promises != self.promises():
+            promises = self.promises()
+            paths = [path for path in paths if seen[path]["promise"] not in NO_PROMISES]
+            seen |= (behind := run_apart(self.variant, paths, STRONGROOM_FORK="always", **passing_over(self.to_ignore())))
+            for path, what in behind.items():
+                self.note(path, what)
+            paths = list(behind)
 
     def note(self, path, seen):
-        self.found["judged"].append(path.name)
+        if path.name not in self.found["judged"]:
+            self.found["judged"].append(path.name)
         size_bytes = path.stat().st_size
         entry = self.found["promises"].setdefault(seen["promise"], {"count": 0, "bytes": size_bytes + 1})
         entry["count"] += 1
@@ -284,9 +348,9 @@ def finds(work, *kinds):
     return [path for kind in kinds for path in work.glob(kind)]
 
 
-def judge_finds(work, violations):
+def judge_finds(work, violations, of_another=False):
     """What the engines say that breaks something."""
-    violations.judge(finds(work, "artifacts/crash-*", "afl/*/crashes/id:*"), finds(work, "artifacts/timeout-*", "artifacts/oom-*", "afl/*/hangs/id:*"))
+    violations.judge(finds(work, "artifacts/crash-*", "afl/*/crashes/id:*"), finds(work, "artifacts/timeout-*", "artifacts/oom-*", "afl/*/hangs/id:*"), of_another)
 
 
 # ---- showing ----
@@ -304,6 +368,13 @@ class Show:
             print(f"\r\033[K{text[:shutil.get_terminal_size().columns - 1]}", end="", flush=True)
         elif time.monotonic() - self.last > 60 or not self.last:
             self.last = time.monotonic()
+            print(text, flush=True)
+
+    def doing(self, text):
+        """What may take longer than one waits without a word."""
+        if self.live:
+            self.status(text)
+        else:
             print(text, flush=True)
 
     def line(self, text):
@@ -370,7 +441,7 @@ def waiting(work):
 # ---- the campaign ----
 
 
-def run_round(variant, work, seconds, cores, state, violations, show, total):
+def run_round(variant, work, seconds, cores, subject, state, violations, show, total):
     round_ = Round(variant, work, seconds, cores, violations)
     executions = state.values["executions"].setdefault(variant.name, {"afl": 0, "libfuzzer": 0})
     before = dict(executions)
@@ -400,6 +471,7 @@ def run_round(variant, work, seconds, cores, state, violations, show, total):
         # AFL++ writes its numbers once a minute, and when it ends.
         executions.update(afl=before["afl"] + max(0, round_.afl_numbers()[0] - afl_at_start))
         state.save()
+    demand_unchanged(variant, subject)
     judge_finds(work, violations)
     for text in round_.failures():
         show.line(text)
@@ -413,19 +485,57 @@ def round_seconds(total, left):
     return max(1, round(left if left - seconds < ROUND_SECONDS_MIN else seconds))
 
 
-def run_variant(variant, total, cores, state, show):
+def demand_unchanged(variant, subject):
+    """A find is judged on what it was found with, or not at all."""
+    if identity(variant) != subject:
+        die(f"{variant.path} changed while the campaign ran: start it again")
+
+
+def begin(variant, work, subject, state, show):
+    """The violations of a variant. What is in its folder is of this campaign and this shared object, or begins anew: but for the
+    corpus, and inputs that broke something before, which are tried again."""
+    name, campaign_id = variant.name, state.values["campaign"]
+    violations = Violations(variant, work, show.doing)
+    now = {"campaign": campaign_id, "subject": subject, "verifier": digest(recipes.PROGRAM)}
+    before = violations.found["of"]
+    of_another = subject not in (before.get("subject", subject), None) or state.values["subjects"].get(name, subject) != subject
+    anew = of_another or before.get("campaign", campaign_id) != campaign_id or not state.used(name)
+    if anew:
+        if state.used(name):
+            why = f"{variant.path.name} is another one than before" if of_another else f"another campaign was at work in {work}"
+            show.line(f"{name}: {why}: begins anew, the corpus is kept")
+        state.begin(name, subject)
+        for file in ("samples.csv", "edges.svg", "rate.svg"):
+            (work / file).unlink(missing_ok=True)
+    elif state.used(name):
+        show.line(f"going on: {name} {clock(state.used(name))}")
+    if before != now:
+        violations.judge_again(now)
+        judge_finds(work, violations, of_another or not before)
+    if anew:
+        take_in(corpus_of(work), work.glob("afl/*/queue/id:*"))
+        shutil.rmtree(work / "afl", ignore_errors=True)  # its count of programs, and edges
+    return violations
+
+
+def corpus_of(work):
+    (work / "corpus").mkdir(parents=True, exist_ok=True)
+    return work / "corpus"
+
+
+def run_variant(variant, total, cores, subject, state, show):
     work = FOLDER / variant.name
     work.mkdir(parents=True, exist_ok=True)
-    violations = Violations(variant, work)
-    if state.is_new:
-        violations.judge_again()
     recipes.demand_use(variant)
+    violations = begin(variant, work, subject, state, show)
     while state.used(variant.name) < total:
+        demand_unchanged(variant, subject)
         prepare(variant, work, violations)
         seconds = round_seconds(total, total - state.used(variant.name))
-        run_round(variant, work, seconds, cores, state, violations, show, total)
+        run_round(variant, work, seconds, cores, subject, state, violations, show, total)
     prepare(variant, work, violations)
     entry = summary_of(variant, work, state, violations)
+    demand_unchanged(variant, subject)
     print_summary(show, variant, entry)
     return entry
 
@@ -444,9 +554,10 @@ def campaign(hours, subject, cores):
     recipes.write_dictionary()
     state = State(FOLDER / f"{re.sub(r'[^A-Za-z0-9._-]', '_', subject)}.state.json", [hours, subject])
     show = Show()
-    if any(state.values["seconds"].values()):
-        show.line("going on: " + ", ".join(f"{name} {clock(seconds)}" for name, seconds in state.values["seconds"].items()))
-    entries = [run_variant(variant, hours * 3600 / len(variants), cores, state, show) for variant in variants]
+    subjects = [identity(variant) for variant in variants]  # all now: one campaign is on one shared object
+    entries = [run_variant(variant, hours * 3600 / len(variants), cores, subject, state, show) for variant, subject in zip(variants, subjects)]
+    for variant, subject in zip(variants, subjects):
+        demand_unchanged(variant, subject)
     write(FOLDER / "summary.json", json.dumps(entries, indent=1) + "\n")
     state.values["done"] = True
     state.save()

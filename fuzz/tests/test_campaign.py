@@ -117,15 +117,155 @@ def test_what_was_slow_counts_only_where_it_breaks_something_here(tmp_path):
     assert hangs.promises() == ["hang"] and hangs.to_ignore() == ""
 
 
-def test_what_was_mended_is_broken_no_more(tmp_path, variant):
-    (tmp_path / "bad").write_bytes(BAD)
-    campaign.Violations(variant, tmp_path).judge([tmp_path / "bad"])
-    still = campaign.Violations(variant, tmp_path)
-    still.judge_again()
-    assert still.promises() == ["zero-on-free"]
-    mended = campaign.Violations(recipes.Variant(BUILD / "controls" / "correct.so", "control-correct"), tmp_path)
-    mended.judge_again()
-    assert mended.promises() == campaign.Violations(variant, tmp_path).promises() == []
+class Mine(recipes.Variant):
+    """A shared object that may be replaced, whose variant is always called the same."""
+
+    def __init__(self, path):
+        super().__init__(path, "mine")
+
+    def put(self, folder, name, inside):
+        shutil.copy(BUILD / folder / f"{name}.so", self.path)
+        self.inside = inside
+        return self
+
+    def put_good(self):
+        return self.put("controls", "correct", "control-correct")
+
+    def put_bad(self):
+        return self.put("defects", "wipe-sizeof-pointer", "wipe-sizeof-pointer")
+
+    def environment(self, engine=None, **more):
+        return super().environment(engine, **more) | {"STRONGROOM_VARIANT": self.inside}
+
+
+class Campaigns:
+    """Campaigns in one folder, each by its words; begin() is what a campaign does first, also after a kill."""
+
+    def __init__(self, folder):
+        self.folder, self.work = folder, folder / "mine"
+        self.work.mkdir()
+
+    def begin(self, variant, words="x"):
+        self.state = campaign.State(self.folder / f"{words}.state.json", [1, words])
+        self.violations = campaign.begin(variant, self.work, campaign.identity(variant), self.state, campaign.Show())
+        return self.violations
+
+    def find(self, name, data=BAD, where="artifacts"):
+        (self.work / where).mkdir(parents=True, exist_ok=True)
+        (self.work / where / name).write_bytes(data)
+
+    def counts(self):
+        return {name: entry["count"] for name, entry in self.violations.found["promises"].items()}
+
+
+@pytest.fixture
+def campaigns(tmp_path):
+    return Campaigns(tmp_path)
+
+
+def test_what_was_found_on_another_shared_object_is_not_said_of_this_one(campaigns, tmp_path, capsys):
+    mine = Mine(tmp_path / "mine.so")
+    campaigns.begin(mine.put_bad())
+    campaigns.find("crash-1")
+    campaigns.find("crash-2", BAD + BAD[-8:])
+    campaign.judge_finds(campaigns.work, campaigns.violations)
+    campaigns.state.add("mine", 30)
+    campaigns.find("crash-3", BAD + bytes(8))  # of a round that was killed
+    assert campaigns.counts() == {"zero-on-free": 2}
+    (campaigns.work / "samples.csv").write_text("of the bad one\n")
+    campaigns.begin(mine.put_good())
+    assert campaigns.counts() == {}
+    assert campaigns.state.used("mine") == 0 and not (campaigns.work / "samples.csv").exists()
+    assert "mine: mine.so is another one than before: begins anew, the corpus is kept\n" in capsys.readouterr().out
+    campaigns.state.add("mine", 30)
+    campaigns.begin(mine.put_bad())  # what broke it is known still
+    assert campaigns.counts() == {"zero-on-free": 1}
+
+
+def test_campaigns_that_share_a_folder_do_not_share_figures_or_finds(campaigns, tmp_path, capsys):
+    good, bad = Mine(tmp_path / "a.so").put_good(), Mine(tmp_path / "b.so").put_bad()
+    campaigns.begin(good, "a")
+    campaigns.state.add("mine", 30)
+    campaigns.begin(bad, "b")
+    campaigns.find("crash-1")
+    campaign.judge_finds(campaigns.work, campaigns.violations)
+    campaigns.state.add("mine", 20)
+    campaigns.begin(good, "a")
+    assert campaigns.counts() == {} and campaigns.state.used("mine") == 0
+    campaigns.begin(bad, "b")
+    assert campaigns.counts() == {"zero-on-free": 1} and campaigns.state.used("mine") == 0
+    capsys.readouterr()
+    campaigns.state.add("mine", 20)
+    campaigns.begin(bad, "b")
+    assert campaigns.counts() == {"zero-on-free": 1} and campaigns.state.used("mine") == 20
+    assert capsys.readouterr().out == "going on: mine 0:00:20\n"
+
+
+def test_a_new_campaign_counts_anew(campaigns, tmp_path):
+    mine = Mine(tmp_path / "mine.so").put_bad()
+    campaigns.begin(mine)
+    campaigns.find("crash-1")
+    campaign.judge_finds(campaigns.work, campaigns.violations)
+    campaigns.begin(mine, "other words")
+    assert campaigns.counts() == {"zero-on-free": 1}
+    campaigns.find("crash-1")
+    campaign.judge_finds(campaigns.work, campaigns.violations)
+    assert campaigns.counts() == {"zero-on-free": 1}
+
+
+def test_a_shared_object_that_changes_meanwhile_ends_the_campaign(tmp_path, capsys):
+    mine = Mine(tmp_path / "mine.so").put_bad()
+    subject = campaign.identity(mine)
+    campaign.demand_unchanged(mine, subject)
+    for change in (mine.put_good, mine.path.unlink):
+        change()
+        with pytest.raises(SystemExit) as ended:
+            campaign.demand_unchanged(mine, subject)
+        assert ended.value.code == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"fuzz: {mine.path}") and said.count("\n") == 1
+
+
+def test_what_lies_behind_another_violation_is_found_again(campaigns):
+    leaking = recipes.Variant(BUILD / "controls" / "leaking.so", "control-leaking")
+    campaigns.begin(leaking)
+    for data in (BAD, BAD + BAD[-8:]):
+        campaigns.find("crash-1", data)
+        campaign.judge_finds(campaigns.work, campaigns.violations)
+    promises = campaigns.violations.promises()
+    assert len(promises) == 2
+    assert set(campaigns.begin(leaking, "other words").promises()) >= set(promises)
+
+
+def test_a_state_that_is_damaged_is_named_and_nothing_found_is_lost(campaigns, tmp_path, capsys):
+    mine = Mine(tmp_path / "mine.so").put_bad()
+    campaigns.begin(mine)
+    campaigns.find("crash-1")
+    campaign.judge_finds(campaigns.work, campaigns.violations)
+    capsys.readouterr()
+    kept = {path: path.read_text() for path in (tmp_path / "x.state.json", campaigns.work / "violations.json")}
+    for path, whole in kept.items():
+        for text in ("", "{", "{}", "[]", "7", "\0", whole.replace("{", "["), whole.replace('"executions"', '"x"').replace('"judged"', '"x"'), whole[: len(whole) // 2]):
+            path.write_text(text)
+            campaigns.begin(mine)
+            assert campaigns.counts() == {"zero-on-free": 1}, (path.name, text)
+            said = capsys.readouterr().err.splitlines()
+            assert len(said) == 1 and said[0].startswith(f"fuzz: {path}: "), (text, said)
+            path.write_text(whole)
+
+
+def test_a_full_disk_leaves_what_was_kept(tmp_path, monkeypatch):
+    path = tmp_path / "state.json"
+    campaign.State(path, [1, "x"]).add("one", 10)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(campaign.os, "fsync", full)
+    with pytest.raises(OSError):
+        campaign.State(path, [1, "x"])
+    monkeypatch.undo()
+    assert campaign.State(path, [1, "x"]).used("one") == 10
 
 
 def test_the_words_for_triage_name_the_subject_as_it_was_given(tmp_path, capsys):
