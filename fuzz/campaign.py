@@ -13,6 +13,7 @@ Exit status: 0 nothing is broken, 1 something is, 2 it could not run.
 """
 
 import argparse
+import csv
 import ctypes
 import fcntl
 import hashlib
@@ -33,6 +34,7 @@ FOLDER = FUZZ / "campaign"
 SCHEDULES = ("explore", "coe", "rare", "exploit", "lin", "quad", "seek")  # of the secondaries; the main one has `fast`
 ROUND_SECONDS, ROUND_SECONDS_MIN, ROUNDS_MIN = 600, 60, 3
 SAMPLE_SECONDS = 2
+RATE_SECONDS = 150  # how long what an engine said is of now
 COUNT_SECONDS = 600  # for all inputs, once
 PR_SET_PDEATHSIG = 1
 NOT_AGAIN = {"promise": "not again", "text": "an engine said so, a run alone does not"}
@@ -234,6 +236,7 @@ class Round:
         self.variant, self.work, self.seconds = variant, work, seconds
         self.processes, self.logs = {}, {}
         self.ignore = violations.to_ignore()
+        self.began = time.time() - 0.1  # files have the time of the last tick
         afl_cores = max(1, cores // 2) if shutil.which("afl-fuzz") else 0
         self.start_libfuzzer(max(1, cores - afl_cores))
         for number in range(afl_cores):
@@ -289,24 +292,72 @@ class Round:
     # What they say while they run.
 
     def libfuzzer_numbers(self):
-        """Executions of this round and edges, from its last line."""
+        """Executions of this round, and edges (None: it has not said), from its last line."""
         found = re.findall(r"^#(\d+): cov: (\d+)", tail(self.logs["libfuzzer"]), re.MULTILINE)
-        return (int(found[-1][0]), int(found[-1][1])) if found else (0, 0)
+        return (int(found[-1][0]), int(found[-1][1])) if found else (0, None)
 
     def afl_numbers(self):
-        executions = edges = 0
+        """Executions of each instance, those of the rounds before included; and edges, of this round only (None: not yet)."""
+        executions, edges = {}, []
         for stats in self.work.glob("afl/*/fuzzer_stats"):
             values = dict(re.findall(r"^(\w+)\s*: (\S+)$", stats.read_text(errors="replace"), re.MULTILINE))
-            executions += int(values.get("execs_done", 0))
-            edges = max(edges, int(values.get("edges_found", 0)))
-        return executions, edges
+            executions[stats.parent.name] = int(values.get("execs_done", 0))
+            if "edges_found" in values and stats.stat().st_mtime >= self.began:
+                edges.append(int(values["edges_found"]))
+        return executions, max(edges, default=None)
 
 
-def tail(path, size=4096):
+def tail(path, size=65536):
     with path.open("rb") as file:
         file.seek(0, os.SEEK_END)
         file.seek(max(0, file.tell() - size))
         return file.read().decode(errors="replace")
+
+
+# ---- figures over time ----
+
+
+class Rate:
+    """Programs in a second, from counts that engines tell now and then only (AFL++ once a minute): of each over the time between
+    its last two; an engine that says no more has none."""
+
+    def __init__(self, counts, now):
+        self.began = now
+        self.last = {name: (count, now) for name, count in counts.items()}
+        self.rates = {}
+
+    def of(self, counts, now):
+        """The sum; None where no count has changed, for then nothing is known."""
+        changed = False
+        for name, count in counts.items():
+            old, since = self.last.get(name, (0, self.began))
+            if count != old and now > since:
+                self.rates[name] = max(0, count - old) / (now - since)
+                self.last[name] = (count, now)
+                changed = True
+        known = [rate for name, rate in self.rates.items() if now - self.last[name][1] < RATE_SECONDS]
+        return sum(known) if changed else None
+
+
+class Samples:
+    """A table of figures over time; what is not known is left empty."""
+
+    COLUMNS = ("seconds", "afl_per_second", "libfuzzer_per_second", "afl_edges", "libfuzzer_edges")
+
+    def __init__(self, path):
+        self.path = path
+        if not path.exists():
+            self.add(self.COLUMNS)
+        elif not path.read_bytes().endswith(b"\n"):  # killed while it wrote
+            self.add([])
+
+    def add(self, values):
+        with self.path.open("a") as file:
+            file.write(",".join("" if value is None else str(value) for value in values) + "\n")
+
+    def max(self, column):
+        with self.path.open() as file:
+            return max((int(row[column]) for row in csv.DictReader(file) if (row[column] or "").isdigit()), default=0)
 
 
 # ---- corpora ----
@@ -363,12 +414,13 @@ class Show:
         self.live = sys.stdout.isatty()
         self.last = 0.0
 
-    def status(self, text):
+    def status(self, *parts):
+        """The first parts, as many as there is room for."""
         if self.live:
-            print(f"\r\033[K{text[:shutil.get_terminal_size().columns - 1]}", end="", flush=True)
+            print(f"\r\033[K{fitting(parts, shutil.get_terminal_size().columns - 1)}", end="", flush=True)
         elif time.monotonic() - self.last > 60 or not self.last:
             self.last = time.monotonic()
-            print(text, flush=True)
+            print("; ".join(parts), flush=True)
 
     def doing(self, text):
         """What may take longer than one waits without a word."""
@@ -381,6 +433,37 @@ class Show:
         print(f"\r\033[K{text}" if self.live else text, flush=True)
 
 
+def fitting(parts, columns):
+    text = parts[0][:columns]
+    for part in parts[1:]:
+        if len(text) + len(part) + 2 > columns:
+            break
+        text += f"; {part}"
+    return text
+
+
+def short(count):
+    """Of three digits or so: a line is short."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= size:
+            return f"{count / size:.{1 if count < 100 * size else 0}f} {unit}"
+    return str(count)
+
+
+def told(executions, edges):
+    """What AFL++ and libFuzzer have done so far, as parts of a line."""
+    afl, libfuzzer = (("-" if known is None else known) for known in edges)
+    return f"AFL++ {short(executions['afl'])}, libFuzzer {short(executions['libfuzzer'])} programs", f"{afl} and {libfuzzer} edges"
+
+
+def broken_of(promises, columns=40):
+    """What is broken, in a part of a line."""
+    if not promises:
+        return "nothing broken"
+    shown = [promise for number, promise in enumerate(promises) if not number or len(", ".join(promises[: number + 1])) <= columns]
+    return f"broken: {', '.join(shown)}" + (f" and {len(promises) - len(shown)} more" if len(shown) < len(promises) else "")
+
+
 def clock(seconds):
     return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"
 
@@ -391,11 +474,11 @@ set xlabel 'hours'
 set key bottom right
 set output 'edges.svg'
 set ylabel 'edges'
-plot 'samples.csv' using ($1/3600):4 with steps title 'AFL++', '' using ($1/3600):5 with steps title 'libFuzzer'
+plot 'samples.csv' skip 1 using ($1/3600):4 with steps title 'AFL++', '' skip 1 using ($1/3600):5 with steps title 'libFuzzer'
 set output 'rate.svg'
 set ylabel 'programs in a second'
 set key top right
-plot 'samples.csv' using ($1/3600):2 with lines title 'AFL++', '' using ($1/3600):3 with lines title 'libFuzzer'
+plot 'samples.csv' skip 1 using ($1/3600):2 with lines title 'AFL++', '' skip 1 using ($1/3600):3 with lines title 'libFuzzer'
 """
 
 
@@ -408,15 +491,15 @@ def operations_reached(variant, corpus):
 
 def summary_of(variant, work, state, violations):
     reached, missed = operations_reached(variant, work / "corpus")
-    if shutil.which("gnuplot") and (work / "samples.csv").exists():
+    samples = Samples(work / "samples.csv")
+    if shutil.which("gnuplot"):
         subprocess.run(["gnuplot"], input=PLOTS, text=True, cwd=work, stderr=subprocess.DEVNULL)
-    samples = [line.split(",") for line in (work / "samples.csv").read_text().splitlines()] if (work / "samples.csv").exists() else []
     seconds = state.used(variant.name)
     executions = state.values["executions"].get(variant.name, {"afl": 0, "libfuzzer": 0})
     return {
         "variant": variant.name, "seconds": seconds, "executions": executions,
         "per_second": {name: round(count / seconds) if seconds else 0 for name, count in executions.items()},
-        "edges": {"afl": max((int(s[3]) for s in samples), default=0), "libfuzzer": max((int(s[4]) for s in samples), default=0)},
+        "edges": {"afl": samples.max("afl_edges"), "libfuzzer": samples.max("libfuzzer_edges")},
         "inputs": sum(1 for _ in (work / "corpus").iterdir()), "operations": reached, "operations_not_reached": missed,
         "violations": violations.found["promises"], "folder": str(work),
     }
@@ -435,42 +518,51 @@ def print_summary(show, variant, entry):
 def waiting(work):
     """What is yet to be judged: engines are at work until the round ends."""
     count = len(finds(work, "artifacts/crash-*", "afl/*/crashes/id:*"))
-    return f", {count} finds to be judged" if count else ""
+    return [f"{count} finds to be judged"] if count else []
 
 
 # ---- the campaign ----
 
 
+class Progress:
+    """Of a round: what its engines say, added to the figures of the campaign."""
+
+    def __init__(self, name, work, state, round_):
+        self.name, self.state, self.round = name, state, round_
+        self.samples = Samples(work / "samples.csv")
+        self.executions = state.values["executions"].setdefault(name, {"afl": 0, "libfuzzer": 0})
+        self.before = dict(self.executions)
+        self.last = time.monotonic()
+        self.afl_at_start = round_.afl_numbers()[0]  # AFL++ counts on from the round before, where there was one
+        self.afl_rate, self.libfuzzer_rate = Rate(self.afl_at_start, self.last), Rate({}, self.last)
+
+    def sample(self):
+        """How far the engines are, as parts of a line."""
+        now = time.monotonic()
+        (afl, afl_edges), (libfuzzer, libfuzzer_edges) = self.round.afl_numbers(), self.round.libfuzzer_numbers()
+        done = sum(max(0, count - self.afl_at_start.get(name, 0)) for name, count in afl.items())
+        self.executions.update(afl=self.before["afl"] + done, libfuzzer=self.before["libfuzzer"] + libfuzzer)
+        self.state.add(self.name, now - self.last)
+        rates = [self.afl_rate.of(afl, now), self.libfuzzer_rate.of({"": libfuzzer}, now)]
+        self.last = now
+        self.samples.add([round(self.state.used(self.name)), *(None if rate is None else round(rate) for rate in rates), afl_edges, libfuzzer_edges])
+        return told(self.executions, (afl_edges, libfuzzer_edges))
+
+
 def run_round(variant, work, seconds, cores, subject, state, violations, show, total):
     round_ = Round(variant, work, seconds, cores, violations)
-    executions = state.values["executions"].setdefault(variant.name, {"afl": 0, "libfuzzer": 0})
-    before = dict(executions)
-    # AFL++ counts on from the round before, where there was one.
-    afl_at_start = round_.afl_numbers()[0]
-    started = last = time.monotonic()
-    counts_last = (0, 0)
+    started = time.monotonic()
     try:
-        while round_.running() and time.monotonic() - started < seconds + 30:
+        progress = Progress(variant.name, work, state, round_)
+        while round_.running() and time.monotonic() - started < seconds + 5:
             time.sleep(SAMPLE_SECONDS)
-            now = time.monotonic()
-            (afl, afl_edges), (libfuzzer, libfuzzer_edges) = round_.afl_numbers(), round_.libfuzzer_numbers()
-            afl = max(0, afl - afl_at_start)
-            executions.update(afl=before["afl"] + afl, libfuzzer=before["libfuzzer"] + libfuzzer)
-            state.add(variant.name, now - last)
-            rates = [max(0, count - old) / (now - last) for count, old in zip((afl, libfuzzer), counts_last)]
-            counts_last, last = (afl, libfuzzer), now
-            with (work / "samples.csv").open("a") as samples:
-                samples.write(f"{state.used(variant.name):.0f},{rates[0]:.0f},{rates[1]:.0f},{afl_edges},{libfuzzer_edges}\n")
-            show.status(f"{variant.name} {clock(state.used(variant.name))} of {clock(total)}: AFL++ {executions['afl']:,} programs, {afl_edges} edges; "
-                        f"libFuzzer {executions['libfuzzer']:,}, {libfuzzer_edges} edges; broken: {', '.join(violations.promises()) or 'nothing'}{waiting(work)}")
-            if now - started >= seconds + 5:
-                break
+            parts = progress.sample()
+            show.status(broken_of(violations.promises()), f"{variant.name} {clock(state.used(variant.name))} of {clock(total)}", *parts, *waiting(work))
+        round_.stop()
+        progress.sample()  # AFL++ writes its numbers once a minute, and when it ends
     finally:
         round_.stop()
         end_leftovers(FOLDER)  # AFL++ may leave the server of -c behind, which holds its folder
-        # AFL++ writes its numbers once a minute, and when it ends.
-        executions.update(afl=before["afl"] + max(0, round_.afl_numbers()[0] - afl_at_start))
-        state.save()
     demand_unchanged(variant, subject)
     judge_finds(work, violations)
     for text in round_.failures():

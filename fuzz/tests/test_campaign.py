@@ -268,6 +268,70 @@ def test_a_full_disk_leaves_what_was_kept(tmp_path, monkeypatch):
     assert campaign.State(path, [1, "x"]).used("one") == 10
 
 
+def stats(work, executions, edges, age_seconds, instance="afl-0"):
+    path = work / "afl" / instance / "fuzzer_stats"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"execs_done        : {executions}\nedges_found       : {edges}\n")
+    os.utime(path, (time.time() - age_seconds,) * 2)
+
+
+class Said(campaign.Round):
+    """A round without engines."""
+
+    def __init__(self, work):
+        self.work, self.began, self.logs = work, time.time() - 10, {"libfuzzer": work / "log"}
+        self.logs["libfuzzer"].write_text("INFO: -fork=1\n")
+
+
+def test_figures_are_of_this_round_and_not_of_the_one_before(tmp_path):
+    stats(tmp_path, 5000, 700, 60)
+    round_ = Said(tmp_path)
+    assert round_.afl_numbers() == ({"afl-0": 5000}, None)
+    state = campaign.State(tmp_path / "state.json", [1, "x"])
+    progress = campaign.Progress("one", tmp_path, state, round_)
+    assert progress.sample() == ("AFL++ 0, libFuzzer 0 programs", "- and - edges")
+    stats(tmp_path, 7000, 300, 0)
+    round_.logs["libfuzzer"].write_text("#400: cov: 90 ft: 1\n")
+    assert progress.sample() == ("AFL++ 2.0 k, libFuzzer 400 programs", "300 and 90 edges")
+    assert state.values["executions"]["one"] == {"afl": 2000, "libfuzzer": 400}
+    rows = (tmp_path / "samples.csv").read_text().splitlines()
+    assert rows[0] == "seconds,afl_per_second,libfuzzer_per_second,afl_edges,libfuzzer_edges"
+    assert rows[1].split(",")[1:] == ["", "", "", ""] and rows[2].split(",")[3:] == ["300", "90"]
+    assert progress.samples.max("afl_edges") == 300
+
+
+def test_a_rate_is_over_the_time_between_two_counts():
+    rate = campaign.Rate({"a": 1000}, 0)
+    assert [rate.of({"a": 1000}, now) for now in (2, 4)] == [None, None]
+    assert rate.of({"a": 7000, "b": 0}, 60) == 100
+    assert rate.of({"a": 7000, "b": 0}, 62) is None
+    assert rate.of({"a": 7000, "b": 3000}, 100) == 100 + 30
+    assert rate.of({"a": 7000, "b": 3000}, 118) is None
+    assert rate.of({"a": 7000, "b": 19000}, 260) == 100  # a has ended
+
+
+def test_a_row_that_was_cut_off_harms_no_other(tmp_path):
+    samples = campaign.Samples(tmp_path / "samples.csv")
+    samples.add([2, None, 5, None, 70])
+    with samples.path.open("a") as file:
+        file.write("4,1")
+    samples = campaign.Samples(tmp_path / "samples.csv")
+    samples.add([6, None, 5, None, 80])
+    assert samples.max("libfuzzer_edges") == 80 and samples.max("afl_edges") == 0
+    assert samples.path.read_text().splitlines()[2:] == ["4,1", "6,,5,,80"]
+
+
+def test_a_short_line_says_first_what_is_broken_and_cuts_no_number():
+    parts = (campaign.broken_of(["locked"]), "mine 0:01:02 of 8:00:00", *campaign.told({"afl": 1234567, "libfuzzer": 117675}, (812, 2477)))
+    assert campaign.fitting(parts, 79) == "broken: locked; mine 0:01:02 of 8:00:00; AFL++ 1.2 M, libFuzzer 118 k programs"
+    assert campaign.fitting(parts, 77) == "broken: locked; mine 0:01:02 of 8:00:00"
+    assert campaign.fitting(parts, 100).endswith("; 812 and 2477 edges")
+    assert campaign.fitting(parts, 5) == "broke"
+    assert campaign.broken_of([]) == "nothing broken"
+    assert campaign.broken_of([letter * 12 for letter in "abcd"]) == "broken: aaaaaaaaaaaa, bbbbbbbbbbbb, cccccccccccc and 1 more"
+    assert [campaign.short(n) for n in (0, 999, 1000, 99_949, 117_675, 1_234_567, 5e9)] == ["0", "999", "1.0 k", "99.9 k", "118 k", "1.2 M", "5.0 G"]
+
+
 def test_the_words_for_triage_name_the_subject_as_it_was_given(tmp_path, capsys):
     path = str(BUILD / "defects" / "wipe-sizeof-pointer.so")
     (variant,) = recipes.find_variants(path)
