@@ -34,12 +34,14 @@ FOLDER = FUZZ / "campaign"
 SCHEDULES = ("explore", "coe", "rare", "exploit", "lin", "quad", "seek")  # of the secondaries; the main one has `fast`
 ROUND_SECONDS, ROUND_SECONDS_MIN, ROUNDS_MIN = 600, 60, 3
 SAMPLE_SECONDS = 2
+QUICK_INPUTS = 500  # are judged within a second or so: nobody need be told
 RATE_SECONDS = 150  # how long what an engine said is of now
-COUNT_SECONDS = 600  # for all inputs, once
+COUNT_SECONDS, COUNT_SECONDS_EACH = 60, 0.01  # for all inputs, once; a program takes a millisecond
 PR_SET_PDEATHSIG = 1
 NOT_AGAIN = {"promise": "not again", "text": "an engine said so, a run alone does not"}
 NO_PROMISES = ("crash", "hang", "sanitizer", "not again")  # what is no promise's, among the violations
 INTERRUPTED = 72  # libFuzzer's status when it was told to end
+JOB_GAVE_UP = (70, 71, 77)  # of a job of it that found a hang, too much memory, something broken
 
 
 # ---- what is kept ----
@@ -138,14 +140,14 @@ class Violations:
     @staticmethod
     def nothing(again=(), of=None):
         """Of: which campaign, shared object and verifier; again: the files that once broke something, of any."""
-        return {"of": of or {}, "again": list(again), "judged": [], "promises": {}}
+        return {"of": of or {}, "again": list(again), "judged": [], "promises": {}, "given_up": {"count": 0, "untried": 0}}
 
     @staticmethod
     def is_whole(found):
         for entry in found["promises"].values():
             if not (isinstance(entry["count"], int) and isinstance(entry["bytes"], int) and isinstance(entry["file"], str) and isinstance(entry["text"], str)):
                 return False
-        return all(isinstance(found[name], list) for name in ("judged", "again")) and isinstance(found["of"], dict)
+        return all(isinstance(found[name], list) for name in ("judged", "again")) and isinstance(found["of"], dict) and all(isinstance(found["given_up"][name], int) for name in ("count", "untried"))
 
     def take(self, paths):
         """Copies files to where they stay, under the name of their contents; those that were not judged yet."""
@@ -166,6 +168,8 @@ class Violations:
         a busy machine does that, too, so what counts is what breaks something here, and one that never ends is enough. So it is
         with all where the engines had another shared object."""
         new = self.take(paths)
+        if len(new) + len(slow) > QUICK_INPUTS or slow:
+            self.tell(f"{self.variant.name}: judging {len(new) + len(slow)} finds")
         seen = run_apart(self.variant, new, STRONGROOM_FORK="always", **passing_over(self.to_ignore()))
         seen |= run_apart(self.variant, [path for path in new if path not in seen], STRONGROOM_FORK="always")
         for path in new:
@@ -174,14 +178,24 @@ class Violations:
             else:
                 path.unlink()
         for path in self.take(slow):
-            what = {} if "hang" in self.found["promises"] else run_apart(self.variant, [path], STRONGROOM_FORK="always")
-            if what:
-                self.note(path, what[path])
-            else:
-                path.unlink()
+            self.judge_slow(path)
         write(self.path, json.dumps(self.found, indent=1) + "\n")
         for path in [*paths, *slow]:
             path.unlink(missing_ok=True)
+
+    def judge_slow(self, path):
+        """What an engine gave up on: those that end alone are counted, and the first is kept to be looked at."""
+        given_up = self.found["given_up"]
+        tried = "hang" not in self.found["promises"]
+        if tried and (what := run_apart(self.variant, [path], STRONGROOM_FORK="always")):
+            self.note(path, what[path])
+            return
+        self.found["judged"].append(path.name)
+        given_up["count" if tried else "untried"] += 1
+        if tried and "file" not in given_up:
+            given_up["file"] = str(path)
+        else:
+            path.unlink()
 
     def judge_again(self, of=None):
         """What is known is forgotten but for the inputs, which are tried on the shared object as it is now. Nothing is written yet:
@@ -282,12 +296,21 @@ class Round:
                 process.kill()
                 process.wait()
 
+    def failed(self, name):
+        """Whether an engine could not run, or was ended by another. libFuzzer's fork mode ends with the status of its last job, which
+        may just have found something: well, if it says so itself, and has run programs."""
+        status = self.processes[name].returncode
+        if name == "libfuzzer" and status in JOB_GAVE_UP and f"INFO: exiting: {status} time:" in tail(self.logs[name]):
+            return self.libfuzzer_numbers()[0] == 0
+        return status not in (0, INTERRUPTED, -signal.SIGTERM)
+
     def failures(self):
-        """Engines that could not run at all: their last words."""
-        for name, process in self.processes.items():
-            if process.returncode not in (0, INTERRUPTED, -signal.SIGTERM):
-                lines = self.logs[name].read_text(errors="replace").splitlines()
-                yield f"{name} ended with status {process.returncode}: {lines[-1] if lines else 'it said nothing'} ({self.logs[name]})"
+        """The names of engines that failed, each with their last words."""
+        for name in filter(self.failed, self.processes):
+            status = self.processes[name].returncode
+            lines = self.logs[name].read_text(errors="replace").splitlines()
+            how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+            yield name, f"{name} {how}: {lines[-1] if lines else 'it said nothing'} ({self.logs[name]})"
 
     # What they say while they run.
 
@@ -392,6 +415,9 @@ def prepare(variant, work, violations):
     shutil.rmtree(work / "tmp")
     (work / "tmp").mkdir()
     judge_finds(work, violations)  # of a round that was killed
+    count = sum(1 for _ in corpus.iterdir())
+    if count > QUICK_INPUTS:
+        violations.tell(f"{variant.name}: judging the {count} inputs of the corpus")
     violations.judge(recipes.all_broken(variant, corpus, **passing_over(violations.to_ignore())))
 
 
@@ -468,6 +494,7 @@ def clock(seconds):
     return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"
 
 
+PLOTTED = ("edges.svg", "rate.svg")
 PLOTS = """set terminal svg size 900,480 background 'white'
 set datafile separator ','
 set xlabel 'hours'
@@ -482,15 +509,18 @@ plot 'samples.csv' skip 1 using ($1/3600):2 with lines title 'AFL++', '' skip 1 
 """
 
 
-def operations_reached(variant, corpus):
-    """The names of the operations that ran, and of those that did not."""
-    counts = recipes.counts(variant, corpus, COUNT_SECONDS)
-    reached = {name for (name, outcome), count in counts.items() if outcome != "skipped" and count}
-    return sorted(reached), sorted({name for name, _ in counts} - reached)
+def operations_reached(variant, corpus, show):
+    """The names of the operations that ran, and of those that did not; None where the programs did not come to their end."""
+    count = sum(1 for _ in corpus.iterdir())
+    seconds = COUNT_SECONDS + COUNT_SECONDS_EACH * count
+    show.doing(f"{variant.name}: counting the operations of {count} inputs, for at most {seconds:.0f} s")
+    counts = recipes.counts(variant, corpus, seconds)
+    reached = {name for (name, outcome), number in counts.items() if outcome != "skipped" and number}
+    return (sorted(reached), sorted({name for name, _ in counts} - reached)) if counts else (None, None)
 
 
-def summary_of(variant, work, state, violations):
-    reached, missed = operations_reached(variant, work / "corpus")
+def summary_of(variant, work, state, violations, show):
+    reached, missed = operations_reached(variant, work / "corpus", show)
     samples = Samples(work / "samples.csv")
     if shutil.which("gnuplot"):
         subprocess.run(["gnuplot"], input=PLOTS, text=True, cwd=work, stderr=subprocess.DEVNULL)
@@ -501,7 +531,7 @@ def summary_of(variant, work, state, violations):
         "per_second": {name: round(count / seconds) if seconds else 0 for name, count in executions.items()},
         "edges": {"afl": samples.max("afl_edges"), "libfuzzer": samples.max("libfuzzer_edges")},
         "inputs": sum(1 for _ in (work / "corpus").iterdir()), "operations": reached, "operations_not_reached": missed,
-        "violations": violations.found["promises"], "folder": str(work),
+        "violations": violations.found["promises"], "given_up": violations.found["given_up"], "folder": str(work),
     }
 
 
@@ -510,9 +540,17 @@ def print_summary(show, variant, entry):
     for engine, name in (("AFL++", "afl"), ("libFuzzer", "libfuzzer")):
         show.line(f"  {engine}: {entry['executions'][name]:,} programs, {entry['per_second'][name]:,} in a second, {entry['edges'][name]} edges")
     missed = f", not {', '.join(entry['operations_not_reached'])}" if entry["operations_not_reached"] else ""
-    show.line(f"  {entry['inputs']} inputs in the corpus, {len(entry['operations'])} operations reached{missed}; {entry['folder']}")
+    reached = "operations not counted, for the programs did not end in time" if entry["operations"] is None else f"{len(entry['operations'])} operations reached{missed}"
+    plots = [str(path) for name in PLOTTED if (path := pathlib.Path(entry["folder"]) / name).exists()]
+    show.line(f"  {'plots: ' + ', '.join(plots) if plots else 'no plots, for there is no gnuplot'}; figures: {pathlib.Path(entry['folder']) / 'samples.csv'}")
+    show.line(f"  {entry['inputs']} inputs in the corpus, {reached}; {entry['folder']}")
+    given_up = entry["given_up"]
+    if given_up["count"]:
+        show.line(f"  {given_up['count']} programs took too long (or too much memory) under an engine, and do not alone: a busy machine, or state kept between programs; the first is {given_up['file']}")
+    if given_up["untried"]:
+        show.line(f"  {given_up['untried']} more took an engine too long, and were not tried alone: one hang is known")
     for promise, found in sorted(entry["violations"].items()):
-        show.line(f"  broken: {promise}, by {found['count']} inputs: {found['text']}\n    $ {recipes.triage_words(found['file'], variant)}")
+        show.line(f"  broken: {promise}, by {found['count']} input{'' if found['count'] == 1 else 's'}: {found['text']}\n    $ {recipes.triage_words(found['file'], variant)}")
 
 
 def waiting(work):
@@ -565,10 +603,11 @@ def run_round(variant, work, seconds, cores, subject, state, violations, show, t
         end_leftovers(FOLDER)  # AFL++ may leave the server of -c behind, which holds its folder
     demand_unchanged(variant, subject)
     judge_finds(work, violations)
-    for text in round_.failures():
+    failures = dict(round_.failures())
+    for text in failures.values():
         show.line(text)
-    if all(process.returncode not in (0, INTERRUPTED, -signal.SIGTERM) for process in round_.processes.values()):
-        die(f"no engine ran: see {work / 'logs'}")
+    if len(failures) == len(round_.processes):
+        die(f"no engine is left: see {work / 'logs'}")
 
 
 def round_seconds(total, left):
@@ -597,7 +636,7 @@ def begin(variant, work, subject, state, show):
             why = f"{variant.path.name} is another one than before" if of_another else f"another campaign was at work in {work}"
             show.line(f"{name}: {why}: begins anew, the corpus is kept")
         state.begin(name, subject)
-        for file in ("samples.csv", "edges.svg", "rate.svg"):
+        for file in ("samples.csv", *PLOTTED):
             (work / file).unlink(missing_ok=True)
     elif state.used(name):
         show.line(f"going on: {name} {clock(state.used(name))}")
@@ -618,6 +657,7 @@ def corpus_of(work):
 def run_variant(variant, total, cores, subject, state, show):
     work = FOLDER / variant.name
     work.mkdir(parents=True, exist_ok=True)
+    show.doing(f"{variant.name}: trying the committed programs")
     recipes.demand_use(variant)
     violations = begin(variant, work, subject, state, show)
     while state.used(variant.name) < total:
@@ -626,7 +666,7 @@ def run_variant(variant, total, cores, subject, state, show):
         seconds = round_seconds(total, total - state.used(variant.name))
         run_round(variant, work, seconds, cores, subject, state, violations, show, total)
     prepare(variant, work, violations)
-    entry = summary_of(variant, work, state, violations)
+    entry = summary_of(variant, work, state, violations, show)
     demand_unchanged(variant, subject)
     print_summary(show, variant, entry)
     return entry
@@ -651,6 +691,7 @@ def campaign(hours, subject, cores):
     for variant, subject in zip(variants, subjects):
         demand_unchanged(variant, subject)
     write(FOLDER / "summary.json", json.dumps(entries, indent=1) + "\n")
+    show.line(f"summary: {FOLDER / 'summary.json'}")
     state.values["done"] = True
     state.save()
     return 1 if any(entry["violations"] for entry in entries) else 0
@@ -663,15 +704,21 @@ def positive(text):
     return value
 
 
+def cores(text):
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of cores from 1 up")
+    return int(text)
+
+
 def main():
     parser = recipes.words.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("hours", type=positive, help="in all, over its variants; a fraction is one, too")
     recipes.add_subject(parser)
-    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="how many; all that there are")
+    parser.add_argument("--cores", type=cores, default=len(os.sched_getaffinity(0)), help="how many; all that there are")
     options = parser.parse_intermixed_args()  # the subject, too, may come after --cores
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        return campaign(options.hours, options.subject, max(1, options.cores))
+        return campaign(options.hours, options.subject, options.cores)
     except KeyboardInterrupt:
         print("\nfuzz: stopped; the same words go on", file=sys.stderr)
         return 130

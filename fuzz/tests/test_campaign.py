@@ -110,11 +110,23 @@ def test_what_was_slow_counts_only_where_it_breaks_something_here(tmp_path):
     (tmp_path / "slow").write_bytes(BAD)
     violations = campaign.Violations(correct, tmp_path)
     violations.judge([], [tmp_path / "slow"])
-    assert violations.promises() == [] and list((tmp_path / "crashes").iterdir()) == []
+    assert violations.promises() == []
+    (tmp_path / "slow").write_bytes(BAD)
+    (tmp_path / "slow-2").write_bytes(BAD + BAD[-8:])
+    violations.judge([], [tmp_path / "slow", tmp_path / "slow-2"])
+    given_up = json.loads((tmp_path / "violations.json").read_text())["given_up"]
+    assert (given_up["count"], given_up["untried"]) == (2, 0)
+    assert pathlib.Path(given_up["file"]).read_bytes() == BAD
     hangs = campaign.Violations(recipes.Variant(BUILD / "suite" / "tests" / "hang_alloc.so", "hang-alloc"), tmp_path)
     (tmp_path / "slow").write_bytes(BAD)
     hangs.judge([], [tmp_path / "slow"])
+    assert hangs.promises() == [] and hangs.found["given_up"]["count"] == 2  # it was judged, on the other
+    hangs.judge_again()
+    (tmp_path / "slow").write_bytes(BAD)
+    (tmp_path / "slow-2").write_bytes(BAD + BAD[-8:])
+    hangs.judge([], [tmp_path / "slow", tmp_path / "slow-2"])
     assert hangs.promises() == ["hang"] and hangs.to_ignore() == ""
+    assert hangs.found["given_up"] == {"count": 0, "untried": 1}
 
 
 class Mine(recipes.Variant):
@@ -332,14 +344,52 @@ def test_a_short_line_says_first_what_is_broken_and_cuts_no_number():
     assert [campaign.short(n) for n in (0, 999, 1000, 99_949, 117_675, 1_234_567, 5e9)] == ["0", "999", "1.0 k", "99.9 k", "118 k", "1.2 M", "5.0 G"]
 
 
+def summary(**more):
+    entry = {"variant": "one", "seconds": 1, "executions": {"afl": 1, "libfuzzer": 1}, "per_second": {"afl": 1, "libfuzzer": 1}, "edges": {"afl": 1, "libfuzzer": 1},
+             "inputs": 1, "operations": [], "operations_not_reached": [], "violations": {}, "given_up": {"count": 0, "untried": 0}, "folder": "build"}
+    return entry | more
+
+
 def test_the_words_for_triage_name_the_subject_as_it_was_given(tmp_path, capsys):
     path = str(BUILD / "defects" / "wipe-sizeof-pointer.so")
     (variant,) = recipes.find_variants(path)
     found = {"zero-on-free": {"count": 1, "text": "5 words", "file": "build/crash"}}
-    entry = {"variant": variant.name, "seconds": 1, "executions": {"afl": 1, "libfuzzer": 1}, "per_second": {"afl": 1, "libfuzzer": 1},
-             "edges": {"afl": 1, "libfuzzer": 1}, "inputs": 1, "operations": [], "operations_not_reached": [], "violations": found, "folder": "build"}
-    campaign.print_summary(campaign.Show(), variant, entry)
+    campaign.print_summary(campaign.Show(), variant, summary(violations=found))
     assert f"$ ./dev triage build/crash {path}\n" in capsys.readouterr().out
+
+
+def test_the_summary_names_files_and_says_what_is_not_known(tmp_path, variant, capsys):
+    (tmp_path / "edges.svg").touch()
+    campaign.print_summary(campaign.Show(), variant, summary(folder=str(tmp_path), operations=None, operations_not_reached=None, given_up={"count": 5, "untried": 2, "file": "first"}))
+    said = capsys.readouterr().out
+    assert f"plots: {tmp_path}/edges.svg; figures: {tmp_path}/samples.csv\n" in said
+    assert "operations not counted" in said
+    assert "5 programs took too long" in said and "the first is first" in said and "2 more" in said
+
+
+def test_counting_operations_is_bounded_and_told(tmp_path, variant, monkeypatch, capsys):
+    (tmp_path / "input").write_bytes(BAD)
+    assert "alloc" in campaign.operations_reached(variant, tmp_path, campaign.Show())[0]
+    assert "counting the operations of 1 inputs, for at most 60 s" in capsys.readouterr().out
+    monkeypatch.setattr(campaign, "COUNT_SECONDS", 0.2)
+    hangs = recipes.Variant(BUILD / "suite" / "tests" / "hang_alloc.so", "hang-alloc")
+    assert campaign.operations_reached(hangs, tmp_path, campaign.Show()) == (None, None)
+
+
+def test_an_engine_failed_unless_its_last_job_found_something(tmp_path):
+    class Ended:
+        def __init__(self, status):
+            self.returncode = status
+
+    round_ = Said(tmp_path)
+    ran, end = "#400: cov: 90 ft: 1\n", "INFO: exiting: {} time: 20s\n"
+    for status, log, failed in ((77, ran + end.format(77), False), (70, ran + end.format(70), False), (0, ran + end.format(0), False), (77, ran, True), (77, end.format(77), True),
+                                (77, "#0: cov: 0 ft: 0\n" + end.format(77), True), (1, ran + end.format(1), True), (77, ran + end.format(1), True), (-9, ran, True)):
+        round_.logs["libfuzzer"].write_text(log)
+        round_.processes = {"libfuzzer": Ended(status)}
+        assert [name for name, _ in round_.failures()] == ["libfuzzer"] * failed, (status, log)
+    round_.logs["afl-0"], round_.processes = tmp_path / "log", {"afl-0": Ended(77)}
+    assert dict(round_.failures())["afl-0"].startswith("afl-0 ended with status 77: ")
 
 
 def test_an_input_that_only_an_engine_saw_break_something_is_told_apart(tmp_path):
@@ -373,7 +423,7 @@ def test_words_may_stand_in_any_order():
 
 
 def test_wrong_words_are_one_line():
-    for words in ([], ["0", "x"], ["nan", "x"], ["-1", "x"], ["soon", "x"], ["1"], ["1", "nobody"], ["1", "x", "--cores", "all"], ["1", "x", "y"]):
+    for words in ([], ["0", "x"], ["nan", "x"], ["-1", "x"], ["soon", "x"], ["1"], ["1", "nobody"], ["1", "x", "--cores", "all"], ["1", "x", "--cores", "0"], ["1", "x", "--cores", "-1"], ["1", "x", "y"]):
         done = subprocess.run([sys.executable, SOURCE / "fuzz" / "campaign.py", *words], env={**os.environ, "STRONGROOM_FUZZ_BUILD": str(BUILD)}, capture_output=True, text=True)
         assert done.returncode == 2, words
         assert len(done.stderr.splitlines()) == 1, done.stderr
