@@ -185,16 +185,17 @@ class Violations:
 
     def judge_slow(self, path):
         """What an engine gave up on: those that end alone are counted, and the first is kept to be looked at."""
-        given_up = self.found["given_up"]
-        tried = "hang" not in self.found["promises"]
-        if tried and (what := run_apart(self.variant, [path], STRONGROOM_FORK="always")):
-            self.note(path, what[path])
-            return
-        self.found["judged"].append(path.name)
-        given_up["count" if tried else "untried"] += 1
-        if tried and "file" not in given_up:
-            given_up["file"] = str(path)
-        else:
+        given_up, slow_name = self.found["given_up"], f"slow {path.name}"  # it may yet be seen to break something
+        if slow_name not in self.found["judged"]:
+            self.found["judged"].append(slow_name)
+            tried = "hang" not in self.found["promises"]
+            if tried and (what := run_apart(self.variant, [path], STRONGROOM_FORK="always")):
+                self.note(path, what[path])
+                return
+            given_up["count" if tried else "untried"] += 1
+            if tried:
+                given_up.setdefault("file", str(path))
+        if given_up.get("file") != str(path):
             path.unlink()
 
     def judge_again(self, of=None):

@@ -105,28 +105,32 @@ def test_what_lies_behind_a_known_violation_is_seen(tmp_path):
         assert len(violations.promises()) == promises
 
 
-def test_what_was_slow_counts_only_where_it_breaks_something_here(tmp_path):
-    correct = recipes.Variant(BUILD / "controls" / "correct.so", "control-correct")
-    (tmp_path / "slow").write_bytes(BAD)
-    violations = campaign.Violations(correct, tmp_path)
-    violations.judge([], [tmp_path / "slow"])
+def slow(violations, *inputs):
+    paths = [violations.folder.parent / f"slow-{number}" for number in range(len(inputs))]
+    for path, data in zip(paths, inputs):
+        path.write_bytes(data)
+    violations.judge([], paths)
+    return violations.found["given_up"]
+
+
+def test_what_was_slow_breaks_nothing_where_it_ends_alone_but_is_told(tmp_path):
+    violations = campaign.Violations(recipes.Variant(BUILD / "controls" / "correct.so", "control-correct"), tmp_path)
+    slow(violations, BAD)
+    given_up = slow(violations, BAD, BAD + BAD[-8:])
     assert violations.promises() == []
-    (tmp_path / "slow").write_bytes(BAD)
-    (tmp_path / "slow-2").write_bytes(BAD + BAD[-8:])
-    violations.judge([], [tmp_path / "slow", tmp_path / "slow-2"])
-    given_up = json.loads((tmp_path / "violations.json").read_text())["given_up"]
     assert (given_up["count"], given_up["untried"]) == (2, 0)
-    assert pathlib.Path(given_up["file"]).read_bytes() == BAD
-    hangs = campaign.Violations(recipes.Variant(BUILD / "suite" / "tests" / "hang_alloc.so", "hang-alloc"), tmp_path)
-    (tmp_path / "slow").write_bytes(BAD)
-    hangs.judge([], [tmp_path / "slow"])
-    assert hangs.promises() == [] and hangs.found["given_up"]["count"] == 2  # it was judged, on the other
-    hangs.judge_again()
-    (tmp_path / "slow").write_bytes(BAD)
-    (tmp_path / "slow-2").write_bytes(BAD + BAD[-8:])
-    hangs.judge([], [tmp_path / "slow", tmp_path / "slow-2"])
-    assert hangs.promises() == ["hang"] and hangs.to_ignore() == ""
-    assert hangs.found["given_up"] == {"count": 0, "untried": 1}
+    assert json.loads((tmp_path / "violations.json").read_text())["given_up"] == given_up
+    (kept,) = violations.folder.iterdir()
+    assert str(kept) == given_up["file"] and kept.read_bytes() == BAD
+    (tmp_path / "crash").write_bytes(BAD + BAD[-8:])
+    violations.judge([tmp_path / "crash"])
+    assert violations.promises() == ["not again"]
+
+
+def test_what_was_slow_and_does_not_end_alone_is_a_hang(tmp_path):
+    violations = campaign.Violations(recipes.Variant(BUILD / "suite" / "tests" / "hang_alloc.so", "hang-alloc"), tmp_path)
+    assert slow(violations, BAD, BAD + BAD[-8:]) == {"count": 0, "untried": 1}
+    assert violations.promises() == ["hang"] and violations.to_ignore() == ""
 
 
 class Mine(recipes.Variant):
