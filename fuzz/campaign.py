@@ -356,7 +356,7 @@ class Rate:
         for name, count in counts.items():
             old, since = self.last.get(name, (0, self.began))
             if count != old and now > since:
-                self.rates[name] = max(0, count - old) / (now - since)
+                self.rates[name] = (count - old if count > old else count) / (now - since)
                 self.last[name] = (count, now)
                 changed = True
         known = [rate for name, rate in self.rates.items() if now - self.last[name][1] < RATE_SECONDS]
@@ -579,7 +579,9 @@ class Progress:
         """How far the engines are, as parts of a line."""
         now = time.monotonic()
         (afl, afl_edges), (libfuzzer, libfuzzer_edges) = self.round.afl_numbers(), self.round.libfuzzer_numbers()
-        done = sum(max(0, count - self.afl_at_start.get(name, 0)) for name, count in afl.items())
+        # One that was killed may count from nothing.
+        self.afl_at_start = {name: start if (start := self.afl_at_start.get(name, 0)) <= count else 0 for name, count in afl.items()}
+        done = sum(count - self.afl_at_start[name] for name, count in afl.items())
         self.executions.update(afl=self.before["afl"] + done, libfuzzer=self.before["libfuzzer"] + libfuzzer)
         self.state.add(self.name, now - self.last)
         rates = [self.afl_rate.of(afl, now), self.libfuzzer_rate.of({"": libfuzzer}, now)]

@@ -310,10 +310,16 @@ def test_figures_are_of_this_round_and_not_of_the_one_before(tmp_path):
     round_.logs["libfuzzer"].write_text("#400: cov: 90 ft: 1\n")
     assert progress.sample() == ("AFL++ 2.0 k, libFuzzer 400 programs", "300 and 90 edges")
     assert state.values["executions"]["one"] == {"afl": 2000, "libfuzzer": 400}
+    again = campaign.Progress("one", tmp_path, state, Said(tmp_path))
+    stats(tmp_path, 1500, 310, 0)  # it counts from nothing
+    again.sample()
+    stats(tmp_path, 9000, 320, 0)
+    again.sample()
+    assert state.values["executions"]["one"]["afl"] == 2000 + 9000
     rows = (tmp_path / "samples.csv").read_text().splitlines()
     assert rows[0] == "seconds,afl_per_second,libfuzzer_per_second,afl_edges,libfuzzer_edges"
     assert rows[1].split(",")[1:] == ["", "", "", ""] and rows[2].split(",")[3:] == ["300", "90"]
-    assert progress.samples.max("afl_edges") == 300
+    assert progress.samples.max("afl_edges") == 320
 
 
 def test_a_rate_is_over_the_time_between_two_counts():
@@ -324,6 +330,7 @@ def test_a_rate_is_over_the_time_between_two_counts():
     assert rate.of({"a": 7000, "b": 3000}, 100) == 100 + 30
     assert rate.of({"a": 7000, "b": 3000}, 118) is None
     assert rate.of({"a": 7000, "b": 19000}, 260) == 100  # a has ended
+    assert rate.of({"a": 7000, "b": 500}, 270) == 50  # b was started anew
 
 
 def test_a_row_that_was_cut_off_harms_no_other(tmp_path):
