@@ -227,6 +227,11 @@ def test_a_new_campaign_counts_anew(campaigns, tmp_path):
     campaigns.find("crash-1")
     campaign.judge_finds(campaigns.work, campaigns.violations)
     assert campaigns.counts() == {"zero-on-free": 1}
+    campaigns.state.add("mine", 30)
+    campaigns.begin(mine)
+    campaigns.state.add("mine", 30)
+    campaigns.begin(mine, "other words")  # the figures in the folder are the other's by now
+    assert campaigns.state.used("mine") == 0
 
 
 def test_a_shared_object_that_changes_meanwhile_ends_the_campaign(tmp_path, capsys):
