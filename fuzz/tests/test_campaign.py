@@ -280,6 +280,7 @@ def test_a_full_disk_leaves_what_was_kept(tmp_path, monkeypatch):
     campaign.State(path, [1, "x"]).add("one", 10)
 
     def full(descriptor):
+        os.ftruncate(descriptor, 3)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(campaign.os, "fsync", full)
@@ -390,6 +391,10 @@ def test_counting_operations_is_bounded_and_told(tmp_path, variant, monkeypatch,
     monkeypatch.setattr(campaign, "COUNT_SECONDS", 0.2)
     hangs = recipes.Variant(BUILD / "suite" / "tests" / "hang_alloc.so", "hang-alloc")
     assert campaign.operations_reached(hangs, tmp_path, campaign.Show()) == (None, None)
+    bounds = []
+    monkeypatch.setattr(recipes, "counts", lambda variant, corpus, seconds: bounds.append(seconds) or {})
+    campaign.operations_reached(hangs, tmp_path, campaign.Show())
+    assert bounds == [0.2 + campaign.COUNT_SECONDS_EACH]
 
 
 def test_an_engine_failed_unless_its_last_job_found_something(tmp_path):
@@ -443,6 +448,7 @@ def test_wrong_words_are_one_line():
         done = subprocess.run([sys.executable, SOURCE / "fuzz" / "campaign.py", *words], env={**os.environ, "STRONGROOM_FUZZ_BUILD": str(BUILD)}, capture_output=True, text=True)
         assert done.returncode == 2, words
         assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert "--cores" not in words or "--cores" in done.stderr
 
 
 @pytest.mark.skipif(not os.environ.get("STRONGROOM_NIGHTLY"), reason="minutes: by night")
