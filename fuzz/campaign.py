@@ -660,7 +660,6 @@ def corpus_of(work):
 def run_variant(variant, total, cores, subject, state, show):
     work = FOLDER / variant.name
     work.mkdir(parents=True, exist_ok=True)
-    show.doing(f"{variant.name}: trying the committed programs")
     recipes.demand_use(variant)
     violations = begin(variant, work, subject, state, show)
     while state.used(variant.name) < total:
