@@ -38,7 +38,7 @@ QUICK_INPUTS = 500  # are judged within a second or so: nobody need be told
 RATE_SECONDS = 150  # how long what an engine said is of now
 COUNT_SECONDS, COUNT_SECONDS_EACH = 60, 0.01  # for all inputs, once; a program takes a millisecond
 PR_SET_PDEATHSIG = 1
-NOT_AGAIN = {"promise": "not again", "text": "an engine said so, a run alone does not"}
+REPORTS = "reports.txt"  # what the engines' programs say of their ends
 NO_PROMISES = ("crash", "hang", "sanitizer", "not again")  # what is no promise's, among the violations
 INTERRUPTED = 72  # libFuzzer's status when it was told to end
 JOB_GAVE_UP = (70, 71, 77)  # of a job of it that found a hang, too much memory, something broken
@@ -125,6 +125,14 @@ def passing_over(promises):
     return {"STRONGROOM_IGNORE": promises} if promises else {}
 
 
+def fnv1a(data):
+    """As the target names its inputs (fuzz/admit.h)."""
+    value = 2166136261
+    for byte in data:
+        value = (value ^ byte) * 16777619 % 2**32
+    return value
+
+
 class Violations:
     """Inputs that break something, told apart by promise; files are judged once. All of one campaign on one shared object: see
     judge_again."""
@@ -133,6 +141,7 @@ class Violations:
         self.variant = variant
         self.path = work / "violations.json"
         self.folder = work / "crashes"
+        self.reports = work / REPORTS
         self.tell = tell
         self.folder.mkdir(parents=True, exist_ok=True)
         self.found = read(self.path, self.is_whole, f"what is in {self.folder} is judged again") or self.nothing([path.name for path in sorted(self.folder.iterdir())])
@@ -173,7 +182,7 @@ class Violations:
         seen = run_apart(self.variant, new, STRONGROOM_FORK="always", **passing_over(self.to_ignore()))
         seen |= run_apart(self.variant, [path for path in new if path not in seen], STRONGROOM_FORK="always")
         for path in new:
-            if what := seen.get(path) or judge_sanitized(self.variant, path) or (None if of_another else NOT_AGAIN):
+            if what := seen.get(path) or judge_sanitized(self.variant, path) or (None if of_another else self.not_again(path)):
                 self.note(path, what)
             else:
                 path.unlink()
@@ -182,6 +191,12 @@ class Violations:
         write(self.path, json.dumps(self.found, indent=1) + "\n")
         for path in [*paths, *slow]:
             path.unlink(missing_ok=True)
+
+    def not_again(self, path):
+        """What an engine's program said of an input; AFL++ itself shows nobody."""
+        reports = self.reports.read_text(errors="replace").splitlines() if self.reports.exists() else []
+        said = [line.split(" ", 1)[1] for line in reports if line.startswith(f"{fnv1a(path.read_bytes()):08x} ")]
+        return {"promise": "not again", "text": f"an engine's program ended of it{': ' + said[-1] if said else ' without a word'}; a run alone does not"}
 
     def judge_slow(self, path):
         """What an engine gave up on: those that end alone are counted, and the first is kept to be looked at."""
@@ -252,6 +267,7 @@ class Round:
         self.processes, self.logs = {}, {}
         self.ignore = violations.to_ignore()
         self.began = time.time() - 0.1  # files have the time of the last tick
+        (work / REPORTS).unlink(missing_ok=True)
         afl_cores = max(1, cores // 2) if shutil.which("afl-fuzz") else 0
         self.start_libfuzzer(max(1, cores - afl_cores))
         for number in range(afl_cores):
@@ -261,7 +277,7 @@ class Round:
         (self.work / "logs").mkdir(exist_ok=True)
         self.logs[name] = self.work / "logs" / f"{name}.log"
         with self.logs[name].open("wb") as log:
-            more = {MARK: str(FOLDER), "TMPDIR": str(self.work / "tmp"), **passing_over(self.ignore)}
+            more = {MARK: str(FOLDER), "TMPDIR": str(self.work / "tmp"), "STRONGROOM_REPORT": str(self.work / REPORTS), **passing_over(self.ignore)}
             self.processes[name] = subprocess.Popen(command, env=environment | more, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=begin_child, start_new_session=True)
 
     def start_libfuzzer(self, jobs):

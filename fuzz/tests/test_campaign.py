@@ -96,6 +96,15 @@ def test_what_engines_found_in_a_round_that_was_killed_is_judged(tmp_path):
     assert list((tmp_path / "artifacts").iterdir()) == []
 
 
+@pytest.mark.parametrize("data, said", [(BAD, "ended of it: locked 3 one page is not locked;"), (BAD + BAD[-8:], "without a word;")])
+def test_what_an_engine_said_of_what_breaks_nothing_alone_is_told(data, said, tmp_path):
+    (tmp_path / campaign.REPORTS).write_text(f"{campaign.fnv1a(b'x'):08x} sizes 1 of another\n{campaign.fnv1a(BAD):08x} locked 3 one page is not locked\n")
+    violations = campaign.Violations(recipes.Variant(BUILD / "controls" / "correct.so", "control-correct"), tmp_path)
+    (tmp_path / "crash").write_bytes(data)
+    violations.judge([tmp_path / "crash"])
+    assert said in violations.found["promises"]["not again"]["text"]
+
+
 def test_what_lies_behind_a_known_violation_is_seen(tmp_path):
     leaking = recipes.Variant(BUILD / "controls" / "leaking.so", "control-leaking")
     violations = campaign.Violations(leaking, tmp_path)

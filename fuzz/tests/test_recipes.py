@@ -20,6 +20,7 @@ RECIPES = SOURCE / "fuzz" / "recipes.py"
 os.environ["STRONGROOM_FUZZ_BUILD"] = str(BUILD)
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(SOURCE / "fuzz"))
+import campaign  # noqa: E402
 import recipes  # noqa: E402
 import targets  # noqa: E402
 import triage  # noqa: E402
@@ -384,9 +385,11 @@ def test_a_handler_of_a_subject_keeps_no_find_from_libfuzzer(crash, tmp_path):
     path = subject(tmp_path, "signal(SIGABRT, _exit); munmap(p, n + 1); return")
     (tmp_path / "inputs").mkdir()
     subprocess.run([recipes.PROGRAM, "--assemble", tmp_path / "inputs", crash], check=True)
-    environment = recipes.Variant(path, "mine").environment(ASAN_OPTIONS=recipes.ASAN_OPTIONS)
+    environment = recipes.Variant(path, "mine").environment(ASAN_OPTIONS=recipes.ASAN_OPTIONS, STRONGROOM_REPORT=str(tmp_path / "reports"))
     done = subprocess.run([recipes.FUZZ / "libfuzzer", "-runs=0", f"-artifact_prefix={tmp_path}/", tmp_path / "inputs"], env=environment, capture_output=True, text=True, errors="replace")
     assert "Test unit written to" in done.stderr, done.stderr[-800:]
+    (crashed,) = tmp_path.glob("crash-*")  # and a file says which, and why
+    assert re.match(f"{campaign.fnv1a(crashed.read_bytes()):08x} zero-on-free \\d+ memory was given back", (tmp_path / "reports").read_text())
 
 
 def test_c_shows_a_few_bytes_in_a_row_that_are_left(crash, tmp_path):
