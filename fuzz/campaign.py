@@ -444,7 +444,9 @@ def finds(work, *kinds):
 
 def judge_finds(work, violations, of_another=False):
     """What the engines say that breaks something."""
-    violations.judge(finds(work, "artifacts/crash-*", "afl/*/crashes/id:*"), finds(work, "artifacts/timeout-*", "artifacts/oom-*", "afl/*/hangs/id:*"), of_another)
+    crashes = finds(work, "artifacts/crash-*", "afl/*/crashes/id:*")
+    slow = finds(work, "artifacts/timeout-*", "artifacts/oom-*", "afl/*/hangs/id:*") + [path for path in crashes if recipes.was_killed(path)]
+    violations.judge([path for path in crashes if path not in slow], slow, of_another)
 
 
 # ---- showing ----

@@ -473,9 +473,16 @@ def run_afl(variant, seconds, seed=None, work=None, seeds=None, quiet=False, unt
         stability = re.search(r"^stability\s*: (\S+)", text, re.MULTILINE)
         print(indented(numbers) + (f", stability {stability[1]}" if stability else ""), flush=True)
     new = {name: sorted(path for path in (work / "default" / name).glob("id:*") if path.stat().st_mtime >= started) for name in ("crashes", "hangs")}
-    if new["crashes"] or stopped:
-        return Run(next(iter(new["crashes"]), None), stats=text, stopped=stopped)
-    return judged_hangs(variant, new["hangs"], text)
+    crashes = [path for path in new["crashes"] if not was_killed(path)]
+    if crashes or stopped:
+        return Run(next(iter(crashes), None), stats=text, stopped=stopped)
+    return judged_hangs(variant, [path for path in new["crashes"] if was_killed(path)] + new["hangs"], text)
+
+
+def was_killed(path):
+    """Does AFL++ call a crash what was killed from outside: by hand, or for want of memory? A program that kills itself does so
+    alone, too."""
+    return ",sig:09," in path.name
 
 
 def afl_reason(log):

@@ -136,6 +136,15 @@ def test_what_was_slow_breaks_nothing_where_it_ends_alone_but_is_told(tmp_path):
     assert violations.promises() == ["not again"]
 
 
+def test_what_afl_found_killed_was_slow(tmp_path):
+    (tmp_path / "afl" / "afl-0" / "crashes").mkdir(parents=True)
+    for name, data in (("id:000000,sig:09,src:000001", BAD), ("id:000001,sig:06,src:000001", BAD + BAD[-8:])):
+        (tmp_path / "afl" / "afl-0" / "crashes" / name).write_bytes(data)
+    violations = campaign.Violations(recipes.Variant(BUILD / "controls" / "correct.so", "control-correct"), tmp_path)
+    campaign.judge_finds(tmp_path, violations)
+    assert (violations.found["given_up"]["count"], violations.found["promises"]["not again"]["count"]) == (1, 1)
+
+
 def test_what_was_slow_and_does_not_end_alone_is_a_hang(tmp_path):
     violations = campaign.Violations(recipes.Variant(BUILD / "suite" / "tests" / "hang_alloc.so", "hang-alloc"), tmp_path)
     assert slow(violations, BAD, BAD + BAD[-8:]) == {"count": 0, "untried": 1}

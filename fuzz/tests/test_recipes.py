@@ -462,6 +462,10 @@ def test_what_afl_keeps_for_its_time_is_a_find_where_it_does_not_end_alone(engin
     run = engine("afl-fuzz", script)
     assert run.found is None and run.doubt.startswith("1 program did not end within 2 s in a process with others, and in time alone")
     assert engine("afl-fuzz", script, "defects/wipe-sizeof-pointer").found == tmp_path / "work" / "default" / "hangs" / "id:000000"
+    killed = script.replace("default/hangs", "default/crashes").replace("id:000000", "id:000000,sig:09,src:1")
+    shutil.rmtree(tmp_path / "work")
+    run = engine("afl-fuzz", killed)
+    assert run.found is None and run.doubt.startswith("1 program did not end")
 
 
 def test_why_the_target_did_not_go_on_is_said_in_its_words(engine, capsys):
