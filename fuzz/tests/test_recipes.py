@@ -23,6 +23,7 @@ sys.path.insert(0, str(SOURCE / "fuzz"))
 import campaign  # noqa: E402
 import recipes  # noqa: E402
 import targets  # noqa: E402
+import test_unusual  # noqa: E402
 import triage  # noqa: E402
 
 PROGRAM = """strongroom program 1
@@ -591,7 +592,7 @@ def test_libfuzzer_finds_what_is_wrong_and_keeps_the_input(tmp_path):
 
 
 @pytest.mark.skipif(not (shutil.which("clang") and shutil.which("afl-showmap")), reason="needs both engines")
-def test_every_committed_input_runs_well_on_good_subjects_under_both_engines():
+def test_every_committed_input_runs_well_on_good_subjects_under_both_engines(tmp_path):
     done = recipe("corpus-check", "correct", "ref-alloc", timeout=280)
     if done.returncode == 2 and "libclang_rt.fuzzer" in done.stderr:
         pytest.skip("clang's libFuzzer (libclang-rt-14-dev) is not installed")
@@ -601,6 +602,8 @@ def test_every_committed_input_runs_well_on_good_subjects_under_both_engines():
     assert bad.returncode == 1
     assert "wipe-sizeof-pointer apart: " in bad.stdout
     assert re.search("^wipe-sizeof-pointer under afl: basic: Program killed by signal 6$", bad.stdout, re.MULTILINE)
+    arena = recipe("corpus-check", test_unusual.locked_arena(tmp_path))  # its locks do not survive a fork
+    assert arena.returncode == 0, arena.stdout + arena.stderr
     leaving = recipe("corpus-check", FIXTURES / "exit_alloc.so")
     assert leaving.returncode == 1
     for engine in ("libfuzzer", "afl"):

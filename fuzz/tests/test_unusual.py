@@ -59,6 +59,8 @@ static int my_close(void *c) { return munmap(c, sizeof(struct context)); }
 static int my_open(const struct secret_config *c, void **x)
 {
     struct context *k = mmap(NULL, sizeof *k, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (k == MAP_FAILED)
+        return ENOMEM;
     k->fatal = c->fatal;
     k->arg = c->fatal_arg;
     k->canary = 42;
@@ -121,6 +123,11 @@ def subject(folder, **macros):
     return folder / "mine.so"
 
 
+def locked_arena(folder):
+    return subject(folder, BEGIN="mlock(arena, sizeof arena)", ALLOC="return n > sizeof arena || i > 0 ? NULL : (k->live[0] = arena)",
+                   WIPE="explicit_bzero(p, n)", MORE=".locked_bytes = arena_bytes")
+
+
 def run(path, *programs, how=(), program=FUZZ, **more):
     files = []
     for number, text in enumerate(programs):
@@ -144,9 +151,7 @@ def test_a_process_that_may_not_be_dumped_is_looked_at(how):
 
 @pytest.mark.parametrize("how", [(), ("--apart",)])
 def test_an_arena_that_is_locked_while_it_is_loaded_is_locked(how, tmp_path):
-    path = subject(tmp_path, BEGIN="mlock(arena, sizeof arena)", ALLOC="return n > sizeof arena || i > 0 ? NULL : (k->live[0] = arena)",
-                   WIPE="explicit_bzero(p, n)", MORE=".locked_bytes = arena_bytes")
-    done = run(path, BASIC, "open\nalloc s0 40\nlook s0\nalloc s1 max\nfree s0\nclose\n", how=how)
+    done = run(locked_arena(tmp_path), BASIC, "open\nalloc s0 40\nlook s0\nalloc s1 max\nfree s0\nclose\n", how=how)
     assert (done.returncode, done.stderr) == (0, "")
 
 
