@@ -69,6 +69,14 @@ static enum finding says_no(const struct case_run *run, const struct rounds *rou
 {
     const struct seen *crowd = last_operation(run, MODEL_CROWD);
     uint64_t live = crowd != NULL ? crowd->event.count * crowd->event.size_bytes : 0;
+    if (run->baseline_locked_bytes > rounds->limit_bytes &&
+        rounds->peak_bytes == run->baseline_locked_bytes) {
+        say(evidence,
+            "%" PRIu64 " bytes were locked before the limit of %" PRIu64
+            " was set, while it was loaded: whether it keeps to one cannot be told",
+            rounds->peak_bytes, rounds->limit_bytes);
+        return FINDING_UNSEEN;
+    }
     if (rounds->peak_bytes != 0 && rounds->peak_bytes > rounds->limit_bytes) {
         say(evidence, "VmLck rose to %" PRIu64 " bytes under a limit of %" PRIu64,
             rounds->peak_bytes, rounds->limit_bytes);

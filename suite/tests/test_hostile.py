@@ -69,6 +69,11 @@ def test_child_that_runs_away_is_ended(strongroom, alone):
     assert run.left_behind() == []
 
 
+def test_what_was_locked_before_the_limit_is_not_held_against_it(strongroom):
+    run = strongroom("verify", FIXTURES / "locked_at_load.so", "--only", "accounting,locked", "--json", "-")
+    assert run.named("locked-at-load") == {"accounting": "not observable here", "locked": "holds"}
+
+
 def test_what_a_subject_prints_is_not_ours(strongroom):
     run = strongroom("verify", FIXTURES / "loud.so", *ASKED, "--json", "-")
     assert run.json["subjects"][0]["version"] == "\033[31m?"  # as JSON's escapes, and valid
