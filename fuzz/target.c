@@ -316,8 +316,9 @@ static void limit_restore(void)
 static void note_threads(unsigned before, bool had_second)
 {
     unsigned expected = before + (!had_second && turns_are_made() ? 1 : 0);
-    if (threads() > expected)
-        (void)usleep(1000); /* one that was joined may still be on its way out */
+    if (threads() <= expected)
+        return;
+    (void)usleep(1000); /* one that was joined may still be on its way out */
     target.has_threads = threads() > expected;
 }
 
