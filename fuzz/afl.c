@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "fuzz/target.h"
-#include "model/raw.h"
 
 #define PROGRAMS_A_PROCESS 20000
 
@@ -23,14 +22,13 @@ static bool is_instrumented(const char *path)
     int file = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0 || fstat(file, &about) != 0 || about.st_size == 0)
         return false;
-    /* Raw: it is none of the subject's mappings, which the ledger counts. */
     size_t size_bytes = (size_t)about.st_size;
-    long bytes = raw_call6(SYS_mmap, 0, (long)size_bytes, PROT_READ, MAP_PRIVATE, file, 0);
+    void *bytes = mmap(NULL, size_bytes, PROT_READ, MAP_PRIVATE, file, 0);
     (void)close(file);
-    if (raw_failed(bytes))
+    if (bytes == MAP_FAILED)
         return false;
-    bool found = memmem((void *)bytes, size_bytes, symbol, sizeof symbol - 1) != NULL;
-    raw_call2(SYS_munmap, bytes, size_bytes);
+    bool found = memmem(bytes, size_bytes, symbol, sizeof symbol - 1) != NULL;
+    (void)munmap(bytes, size_bytes);
     return found;
 }
 

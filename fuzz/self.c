@@ -64,7 +64,13 @@ struct own_file {
 static struct own_file memory = {.path = "/proc/self/mem"};
 static struct own_file status = {.path = "/proc/self/status"};
 static struct own_file pagemap = {.path = "/proc/self/pagemap"};
-static bool is_child; /* in which nobody catches a trap */
+static bool is_child;          /* in which nobody catches a trap */
+static uint64_t shared_before; /* mappings, by others than the subject */
+
+void memory_loading(void)
+{
+    shared_before = ledger_counts().shared;
+}
 
 void memory_forked(void)
 {
@@ -229,8 +235,8 @@ void memory_visit(uintptr_t address, size_t size_bytes, memory_visitor *visit, v
 {
     struct visit whole = {
         .visit = visit, .arg = arg, .address = address, .size_bytes = size_bytes, .more = true};
-    bool may_skip =
-        size_bytes >= SPARSE_BYTES_MIN && ledger_counts().shared == 0 && own_open(&pagemap);
+    bool may_skip = size_bytes >= SPARSE_BYTES_MIN && ledger_counts().shared == shared_before &&
+                    own_open(&pagemap);
     if (!may_skip || !visit_touched(&whole))
         visit_piece(&whole);
 }

@@ -191,6 +191,7 @@ static void load(const char *path, const char *variant)
         refuse("STRONGROOM_SUBJECT is not set: the path of a subject's shared object");
     unsigned threads_before = threads();
     target.locked_by_others = memory_locked_bytes();
+    memory_loading();
     discard_loading();
     if (!model_subject_load(&target.subject, path, error, sizeof error))
         refuse("%s: %s", path, error);
