@@ -14,7 +14,6 @@ Exit status: 0 nothing is broken, 1 something is, 2 it could not run.
 
 import argparse
 import csv
-import ctypes
 import fcntl
 import hashlib
 import json
@@ -37,7 +36,7 @@ SAMPLE_SECONDS = 2
 QUICK_INPUTS = 500  # are judged within a second or so: nobody need be told
 RATE_SECONDS = 150  # how long what an engine said is of now
 COUNT_SECONDS, COUNT_SECONDS_EACH = 60, 0.01  # for all inputs, once; a program takes a millisecond
-PR_SET_PDEATHSIG = 1
+TAIL_BYTES = 65536  # of a log: what its engine said last
 REPORTS = "reports.txt"  # what the engines' programs say of their ends
 NO_PROMISES = ("crash", "hang", "sanitizer", "not again")  # what is no promise's, among the violations
 INTERRUPTED = 72  # libFuzzer's status when it was told to end
@@ -254,11 +253,6 @@ class Violations:
 # ---- engines ----
 
 
-def begin_child():
-    """Whatever a campaign starts dies with it, however that died."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 class Round:
     """One stretch of both engines on one variant."""
 
@@ -278,7 +272,7 @@ class Round:
         self.logs[name] = self.work / "logs" / f"{name}.log"
         with self.logs[name].open("wb") as log:
             more = {MARK: str(FOLDER), "TMPDIR": str(self.work / "tmp"), "STRONGROOM_REPORT": str(self.work / REPORTS), **passing_over(self.ignore)}
-            self.processes[name] = subprocess.Popen(command, env=environment | more, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=begin_child, start_new_session=True)
+            self.processes[name] = subprocess.Popen(command, env=environment | more, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=recipes.die_with_parent, start_new_session=True)
 
     def start_libfuzzer(self, jobs):
         command = [FUZZ / "libfuzzer", f"-fork={jobs}", "-ignore_crashes=1", "-ignore_timeouts=1", "-ignore_ooms=1", f"-max_total_time={self.seconds}"]
@@ -317,7 +311,7 @@ class Round:
         """Whether an engine could not run, or was ended by another. libFuzzer's fork mode ends with the status of its last job, which
         may just have found something: well, if it says so itself, and has run programs."""
         status = self.processes[name].returncode
-        if name == "libfuzzer" and status in JOB_GAVE_UP and f"INFO: exiting: {status} time:" in tail(self.logs[name]):
+        if name == "libfuzzer" and status in JOB_GAVE_UP and f"INFO: exiting: {status} time:" in recipes.tail(self.logs[name], TAIL_BYTES):
             return self.libfuzzer_numbers()[0] == 0
         return status not in (0, INTERRUPTED, -signal.SIGTERM)
 
@@ -333,7 +327,7 @@ class Round:
 
     def libfuzzer_numbers(self):
         """Executions of this round, and edges (None: it has not said), from its last line."""
-        found = re.findall(r"^#(\d+): cov: (\d+)", tail(self.logs["libfuzzer"]), re.MULTILINE)
+        found = re.findall(r"^#(\d+): cov: (\d+)", recipes.tail(self.logs["libfuzzer"], TAIL_BYTES), re.MULTILINE)
         return (int(found[-1][0]), int(found[-1][1])) if found else (0, None)
 
     def afl_numbers(self):
@@ -345,13 +339,6 @@ class Round:
             if "edges_found" in values and stats.stat().st_mtime >= self.began:
                 edges.append(int(values["edges_found"]))
         return executions, max(edges, default=None)
-
-
-def tail(path, size=65536):
-    with path.open("rb") as file:
-        file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - size))
-        return file.read().decode(errors="replace")
 
 
 # ---- figures over time ----
