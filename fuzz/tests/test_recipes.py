@@ -19,7 +19,7 @@ FIXTURES = BUILD / "suite" / "tests"
 RECIPES = SOURCE / "fuzz" / "recipes.py"
 os.environ["STRONGROOM_FUZZ_BUILD"] = str(BUILD)
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(SOURCE / "fuzz"))
+sys.path[:0] = [str(SOURCE / "fuzz"), str(pathlib.Path(__file__).parent)]
 import campaign  # noqa: E402
 import recipes  # noqa: E402
 import targets  # noqa: E402
