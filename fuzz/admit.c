@@ -91,7 +91,7 @@ static bool has_guard(const struct model_operation *op, const struct claims *cla
 static bool reduce(struct model_operation *op, const struct secret_alloc *variant,
                    const struct claims *claims, bool may_fork)
 {
-    bool tells = (variant->flags & SECRET_ALLOC_USES_FATAL) != 0;
+    bool tells = (variant->flags & SECRET_ALLOC_USES_FATAL) != 0 && !claims->has_threads;
     switch (op->code) {
     case MODEL_STORM:
         return false;

@@ -43,6 +43,7 @@ enum claim {
 };
 struct claims {
     bool made[CLAIMS];
+    bool has_threads; /* that run on: what fatal was jumped out of cannot be taken back */
 };
 extern const char *const claim_ids[CLAIMS];
 struct claims claims_of(const struct secret_alloc *variant);

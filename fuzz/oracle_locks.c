@@ -74,6 +74,8 @@ static bool locks_more_than_before(const struct oracle *o)
 
 void oracle_check_quota_after_close(struct oracle *o)
 {
+    if (o->claims->has_threads) /* what a program before left is locked, or comes back now */
+        return;
     oracle_made(o, ORACLE_QUOTA);
     if (locks_more_than_before(o))
         oracle_broken(o, o->faulted ? "fault-hygiene" : "accounting",
@@ -84,7 +86,8 @@ void oracle_check_quota_after_close(struct oracle *o)
 /* Before close: what it says it holds is what the kernel says, after calls that were refused. */
 void oracle_check_quota_before_close(struct oracle *o)
 {
-    if (o->cannot_release || o->damaged || o->locked_said == UINT64_MAX || !o->refused)
+    if (o->cannot_release || o->damaged || o->locked_said == UINT64_MAX || !o->refused ||
+        o->claims->has_threads)
         return;
     oracle_made(o, ORACLE_QUOTA);
     uint64_t locked = memory_locked_bytes();

@@ -46,7 +46,6 @@ static struct {
     uint64_t locked_by_others; /* bytes */
     unsigned load_threads;     /* that the subject began while it was loaded, */
     bool load_locks;           /* and whether it locked memory then */
-    bool has_threads;          /* of its own, which outlive a program */
     char report[PATH_MAX];     /* the path of a file; empty: none */
     const uint8_t *input;      /* of the engine, which runs now */
     size_t input_bytes;
@@ -203,7 +202,6 @@ static void load(const char *path, const char *variant)
     if (!discard_loaded())
         refuse("%s: its data cannot be saved", path);
     target.load_threads = threads() - threads_before;
-    target.has_threads = target.load_threads != 0;
     target.load_locks = memory_locked_bytes() > target.locked_by_others;
 }
 
@@ -221,6 +219,7 @@ void target_start(void)
         refuse("%s", error);
     load(getenv("STRONGROOM_SUBJECT"), getenv("STRONGROOM_VARIANT"));
     target.claims = claims_of(target.variant);
+    target.claims.has_threads = target.load_threads != 0;
     target.discards = (target.variant->flags & SECRET_ALLOC_USES_FATAL) != 0;
     target.always_fork = fork != NULL && strcmp(fork, "always") == 0;
     target.oracle = oracle_start(target.variant, &target.claims, target.locked_by_others,
@@ -313,14 +312,26 @@ static void limit_restore(void)
         refuse("the subject lowered the hard limit of locked memory, which nobody here can raise");
 }
 
-/* What a thread of its own uses cannot be taken away: such a subject is left as its close leaves it. */
+/* ThreadSanitizer begins one of its own with the first other. */
+#if defined(__SANITIZE_THREAD__)
+#define THREADS_WITH_SECOND 2u
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREADS_WITH_SECOND 2u
+#endif
+#endif
+#ifndef THREADS_WITH_SECOND
+#define THREADS_WITH_SECOND 1u
+#endif
+
+/* What a thread of its own uses cannot be taken away: such a subject is left as its close leaves it, and not misused. */
 static void note_threads(unsigned before, bool had_second)
 {
-    unsigned expected = before + (!had_second && turns_are_made() ? 1 : 0);
+    unsigned expected = before + (!had_second && turns_are_made() ? THREADS_WITH_SECOND : 0);
     if (threads() <= expected)
         return;
     (void)usleep(1000); /* one that was joined may still be on its way out */
-    target.has_threads = threads() > expected;
+    target.claims.has_threads = threads() > expected;
 }
 
 static void settle(void)
@@ -333,7 +344,7 @@ static void settle(void)
     if (!memory_files_are_there())
         refuse("the subject closed files that were opened to look at it, and uses their numbers");
     /* Also after a close that went well: no program may depend on those before it. */
-    if (target.discards && !target.has_threads && !discard_subject())
+    if (target.discards && !target.claims.has_threads && !discard_subject())
         refuse("the subject made more mappings than can be followed");
 }
 
@@ -353,7 +364,8 @@ const struct violation *target_run(const uint8_t *bytes, size_t count_bytes)
                 (--program->count - admitted - 1) * sizeof program->operations[0]);
     target.counts.programs++;
     limit_restore();
-    bool counts_threads = target.discards && !target.has_threads, had_second = turns_are_made();
+    bool counts_threads = target.discards && !target.claims.has_threads,
+         had_second = turns_are_made();
     unsigned threads_before = counts_threads ? threads() : 0;
     features_fresh();
     oracle_fresh(target.oracle);
