@@ -439,41 +439,6 @@ def judge_finds(work, violations, of_another=False):
 # ---- showing ----
 
 
-class Show:
-    """One line that is kept up to date on a terminal; elsewhere a line a minute."""
-
-    def __init__(self):
-        self.live = sys.stdout.isatty()
-        self.last = 0.0
-
-    def status(self, *parts):
-        """The first parts, as many as there is room for."""
-        if self.live:
-            print(f"\r\033[K{fitting(parts, shutil.get_terminal_size().columns - 1)}", end="", flush=True)
-        elif time.monotonic() - self.last > 60 or not self.last:
-            self.last = time.monotonic()
-            print("; ".join(parts), flush=True)
-
-    def doing(self, text):
-        """What may take longer than one waits without a word."""
-        if self.live:
-            self.status(text)
-        else:
-            print(text, flush=True)
-
-    def line(self, text):
-        print(f"\r\033[K{text}" if self.live else text, flush=True)
-
-
-def fitting(parts, columns):
-    text = parts[0][:columns]
-    for part in parts[1:]:
-        if len(text) + len(part) + 2 > columns:
-            break
-        text += f"; {part}"
-    return text
-
-
 def short(count):
     """Of three digits or so: a line is short."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
@@ -692,7 +657,7 @@ def campaign(hours, subject, cores):
         recipes.build_engine(engine, variants)
     recipes.write_dictionary()
     state = State(FOLDER / f"{re.sub(r'[^A-Za-z0-9._-]', '_', subject)}.state.json", [hours, subject])
-    show = Show()
+    show = recipes.Show(at_once=True)
     subjects = [identity(variant) for variant in variants]  # all now: one campaign is on one shared object
     entries = [run_variant(variant, hours * 3600 / len(variants), cores, subject, state, show) for variant, subject in zip(variants, subjects)]
     for variant, subject in zip(variants, subjects):

@@ -81,22 +81,43 @@ def patiently(text):
 
 
 class Show:
-    """How far something is: a line that is kept up to date on a terminal; elsewhere a line a minute."""
+    """How far something is: a line that is kept up to date on a terminal; elsewhere a line a minute, the first at once if asked."""
 
-    def __init__(self):
+    def __init__(self, at_once=False):
         self.live = sys.stdout.isatty()
-        self.last = time.monotonic()
+        self.last = -PROGRESS_SECONDS if at_once else time.monotonic()
 
-    def status(self, text):
+    def status(self, *parts):
+        """The first parts, as many as there is room for."""
         if self.live:
-            print(f"\r\033[K{text[:shutil.get_terminal_size().columns - 1]}", end="", flush=True)
+            print(f"\r\033[K{fitting(parts, shutil.get_terminal_size().columns - 1)}", end="", flush=True)
         elif time.monotonic() - self.last > PROGRESS_SECONDS:
             self.last = time.monotonic()
+            print("; ".join(parts), flush=True)
+
+    def doing(self, text):
+        """What may take longer than one waits without a word."""
+        if self.live:
+            self.status(text)
+        else:
             print(text, flush=True)
+
+    def line(self, text):
+        self.clear()
+        print(text, flush=True)
 
     def clear(self):
         if self.live:
             print("\r\033[K", end="", flush=True)
+
+
+def fitting(parts, columns):
+    text = parts[0][:columns]
+    for part in parts[1:]:
+        if len(text) + len(part) + 2 > columns:
+            break
+        text += f"; {part}"
+    return text
 
 
 prctl = ctypes.CDLL(None).prctl  # looked up here: a child that has just been forked should not

@@ -67,11 +67,6 @@ static struct own_file pagemap = {.path = "/proc/self/pagemap"};
 static bool is_child;          /* in which nobody catches a trap */
 static uint64_t shared_before; /* mappings, by others than the subject */
 
-void memory_loading(void)
-{
-    shared_before = ledger_counts().shared;
-}
-
 void memory_forked(void)
 {
     memory.is_open = status.is_open = pagemap.is_open = false;
@@ -257,6 +252,15 @@ uint64_t memory_locked_bytes(void)
     text[got] = '\0';
     const char *line = strstr(text, "VmLck:");
     return line == NULL ? UINT64_MAX : strtoull(line + strlen("VmLck:"), NULL, 10) << 10;
+}
+
+uint64_t memory_loading(void)
+{
+    uint64_t locked_bytes = memory_locked_bytes();
+    own_close(
+        &status); /* the subject may close all files, and the process that runs programs may be a child of this one */
+    shared_before = ledger_counts().shared;
+    return locked_bytes;
 }
 
 bool memory_locks_more_than(uint64_t locked_bytes)

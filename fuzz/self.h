@@ -21,8 +21,8 @@ size_t memory_read(uintptr_t address, void *out, size_t size_bytes);
 bool memory_files_are_there(void);
 /* False: this was asked for what it could not look at, and what it said is worth nothing. */
 bool memory_could_be_seen(void);
-/* Before the subject is loaded: what is mapped from here on may be its own. */
-void memory_loading(void);
+/* Before the subject is loaded: what is mapped from here on may be its own. Returns the bytes that are locked already. */
+uint64_t memory_loading(void);
 /* In a forked child, before anything else here. */
 void memory_forked(void);
 /* Calls access(arg), which touches memory of the subject's; false if that trapped. For memory that should be

@@ -2,6 +2,7 @@
 /* target.c: see target.h. */
 #include "fuzz/target.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -49,8 +50,7 @@ static struct {
     char report[PATH_MAX];     /* the path of a file; empty: none */
     const uint8_t *input;      /* of the engine, which runs now */
     size_t input_bytes;
-    bool discards; /* begins each program in the state in which it was loaded */
-    long runs_in;  /* the process in which an engine's program runs; else 0 */
+    long runs_in; /* the process in which an engine's program runs; else 0 */
     bool engine_known;
     struct sigaction abort_loaded,
         abort_engine; /* what SIGABRT does: at the end of the start, and when an engine begins */
@@ -151,8 +151,17 @@ static bool is_ours(const char *caller)
     return caller >= __executable_start && caller < etext;
 }
 
-/* Instead of libc's, which end the process without what is registered for that. An engine calls them, too, when it gives up
- * on a program. */
+/* Instead of libc's: an engine has a handler at exit that comes before ours, and _exit asks nobody. Engines call them, too,
+ * when they give up on a program. */
+void exit(int status)
+{
+    void (*next)(int) = (void (*)(int))(uintptr_t)dlsym(RTLD_NEXT, "exit");
+    if (!is_ours(__builtin_return_address(0)))
+        end_at_exit();
+    next(status);
+    abort();
+}
+
 void _exit(int status)
 {
     if (!is_ours(__builtin_return_address(0)))
@@ -189,8 +198,7 @@ static void load(const char *path, const char *variant)
     if (path == NULL)
         refuse("STRONGROOM_SUBJECT is not set: the path of a subject's shared object");
     unsigned threads_before = threads();
-    target.locked_by_others = memory_locked_bytes();
-    memory_loading();
+    target.locked_by_others = memory_loading();
     discard_loading();
     if (!model_subject_load(&target.subject, path, error, sizeof error))
         refuse("%s: %s", path, error);
@@ -220,7 +228,6 @@ void target_start(void)
     load(getenv("STRONGROOM_SUBJECT"), getenv("STRONGROOM_VARIANT"));
     target.claims = claims_of(target.variant);
     target.claims.has_threads = target.load_threads != 0;
-    target.discards = (target.variant->flags & SECRET_ALLOC_USES_FATAL) != 0;
     target.always_fork = fork != NULL && strcmp(fork, "always") == 0;
     target.oracle = oracle_start(target.variant, &target.claims, target.locked_by_others,
                                  oracle != NULL && strcmp(oracle, "off") == 0);
@@ -256,12 +263,13 @@ static void note_use(const struct model_operation *op, const struct model_event 
         target.use.wanted = true;
 }
 
-static void settle_use(void)
+/* What was seen broken is told all the same. */
+static void settle_use(bool is_broken)
 {
     if (target.use.given) {
         target.use.starved = 0;
         target.use.ever_given = true;
-    } else if (target.use.wanted && ++target.use.starved == STARVED_MAX) {
+    } else if (target.use.wanted && ++target.use.starved >= STARVED_MAX && !is_broken) {
         refuse("the last %u programs that asked for memory got none, so nothing can be tested: %s",
                STARVED_MAX, target.use.ever_given ? "those before used it up" : "it gives none");
     }
@@ -324,6 +332,12 @@ static void limit_restore(void)
 #define THREADS_WITH_SECOND 1u
 #endif
 
+/* Does each program begin in the state in which the subject was loaded? */
+static bool is_discarded(void)
+{
+    return (target.variant->flags & SECRET_ALLOC_USES_FATAL) != 0 && !target.claims.has_threads;
+}
+
 /* What a thread of its own uses cannot be taken away: such a subject is left as its close leaves it, and not misused. */
 static void note_threads(unsigned before, bool had_second)
 {
@@ -337,14 +351,16 @@ static void note_threads(unsigned before, bool had_second)
 static void settle(void)
 {
     target.violation = *oracle_violation(target.oracle);
-    if (target.violation.promise_id[0] != '\0')
+    bool is_broken = target.violation.promise_id[0] != '\0';
+    if (is_broken)
         target.violation.op_index = index_in_input(target.violation.op_index);
-    if (!oracle_could_see(target.oracle))
+    settle_use(is_broken);
+    if (!is_broken && !oracle_could_see(target.oracle))
         refuse("/proc/self/mem and status cannot be opened, so nothing can be seen");
     if (!memory_files_are_there())
         refuse("the subject closed files that were opened to look at it, and uses their numbers");
     /* Also after a close that went well: no program may depend on those before it. */
-    if (target.discards && !target.claims.has_threads && !discard_subject())
+    if (is_discarded() && !discard_subject())
         refuse("the subject made more mappings than can be followed");
 }
 
@@ -364,8 +380,7 @@ const struct violation *target_run(const uint8_t *bytes, size_t count_bytes)
                 (--program->count - admitted - 1) * sizeof program->operations[0]);
     target.counts.programs++;
     limit_restore();
-    bool counts_threads = target.discards && !target.claims.has_threads,
-         had_second = turns_are_made();
+    bool counts_threads = is_discarded(), had_second = turns_are_made();
     unsigned threads_before = counts_threads ? threads() : 0;
     features_fresh();
     oracle_fresh(target.oracle);
@@ -374,7 +389,6 @@ const struct violation *target_run(const uint8_t *bytes, size_t count_bytes)
     oracle_finish(target.oracle);
     if (counts_threads)
         note_threads(threads_before, had_second);
-    settle_use();
     settle();
     return target.violation.promise_id[0] != '\0' ? &target.violation : NULL;
 }

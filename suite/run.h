@@ -47,8 +47,8 @@ bool catalog_list(struct catalog_entry **entries, size_t *count, struct skipped_
 /* Prints one program (text or bytes, from a file) as text. False, and error says why. */
 bool replay_print(const char *program_path, char *error, size_t error_bytes);
 /* Runs one program (text or bytes, from a file) on one subject, on this variant of it (NULL: on the only
- * one), and prints what each operation did and what was observed, a line each. Exit status: 0 ran to its end, 1 the subject died or hung
- * or a promise of the shadow model was broken, 2 harness or arguments. */
+ * one), and prints what each operation did and what was observed, a line each. Exit status: 0 ran to its
+ * end, 1 the subject died or hung or a promise of the shadow model was broken, 2 harness or arguments. */
 int replay(const char *program_path, const char *subject, const char *variant,
            const struct run_settings *settings, char *error, size_t error_bytes);
 

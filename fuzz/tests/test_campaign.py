@@ -181,7 +181,7 @@ class Campaigns:
 
     def begin(self, variant, words="x"):
         self.state = campaign.State(self.folder / f"{words}.state.json", [1, words])
-        self.violations = campaign.begin(variant, self.work, campaign.identity(variant), self.state, campaign.Show())
+        self.violations = campaign.begin(variant, self.work, campaign.identity(variant), self.state, recipes.Show(at_once=True))
         return self.violations
 
     def find(self, name, data=BAD, where="artifacts"):
@@ -370,10 +370,10 @@ def test_a_row_that_was_cut_off_harms_no_other(tmp_path):
 
 def test_a_short_line_says_first_what_is_broken_and_cuts_no_number():
     parts = (campaign.broken_of(["locked"]), "mine 0:01:02 of 8:00:00", *campaign.told({"afl": 1234567, "libfuzzer": 117675}, (812, 2477)))
-    assert campaign.fitting(parts, 79) == "broken: locked; mine 0:01:02 of 8:00:00; AFL++ 1.2 M, libFuzzer 118 k programs"
-    assert campaign.fitting(parts, 77) == "broken: locked; mine 0:01:02 of 8:00:00"
-    assert campaign.fitting(parts, 100).endswith("; 812 and 2477 edges")
-    assert campaign.fitting(parts, 5) == "broke"
+    assert recipes.fitting(parts, 79) == "broken: locked; mine 0:01:02 of 8:00:00; AFL++ 1.2 M, libFuzzer 118 k programs"
+    assert recipes.fitting(parts, 77) == "broken: locked; mine 0:01:02 of 8:00:00"
+    assert recipes.fitting(parts, 100).endswith("; 812 and 2477 edges")
+    assert recipes.fitting(parts, 5) == "broke"
     assert campaign.broken_of([]) == "nothing broken"
     assert campaign.broken_of([letter * 12 for letter in "abcd"]) == "broken: aaaaaaaaaaaa, bbbbbbbbbbbb, cccccccccccc and 1 more"
     assert [campaign.short(n) for n in (0, 999, 1000, 99_949, 117_675, 1_234_567, 5e9)] == ["0", "999", "1.0 k", "99.9 k", "118 k", "1.2 M", "5.0 G"]
@@ -389,13 +389,13 @@ def test_the_words_for_triage_name_the_subject_as_it_was_given(tmp_path, capsys)
     path = str(BUILD / "defects" / "wipe-sizeof-pointer.so")
     (variant,) = recipes.find_variants(path)
     found = {"zero-on-free": {"count": 1, "text": "5 words", "file": "build/crash"}}
-    campaign.print_summary(campaign.Show(), variant, summary(violations=found))
+    campaign.print_summary(recipes.Show(at_once=True), variant, summary(violations=found))
     assert f"$ ./dev triage build/crash {path}\n" in capsys.readouterr().out
 
 
 def test_the_summary_names_files_and_says_what_is_not_known(tmp_path, variant, capsys):
     (tmp_path / "edges.svg").touch()
-    campaign.print_summary(campaign.Show(), variant, summary(folder=str(tmp_path), operations=None, operations_not_reached=None, given_up={"count": 5, "untried": 2, "file": "first"}))
+    campaign.print_summary(recipes.Show(at_once=True), variant, summary(folder=str(tmp_path), operations=None, operations_not_reached=None, given_up={"count": 5, "untried": 2, "file": "first"}))
     said = capsys.readouterr().out
     assert f"plots: {tmp_path}/edges.svg; figures: {tmp_path}/samples.csv\n" in said
     assert "operations not counted" in said
@@ -404,14 +404,14 @@ def test_the_summary_names_files_and_says_what_is_not_known(tmp_path, variant, c
 
 def test_counting_operations_is_bounded_and_told(tmp_path, variant, monkeypatch, capsys):
     (tmp_path / "input").write_bytes(BAD)
-    assert "alloc" in campaign.operations_reached(variant, tmp_path, campaign.Show())[0]
+    assert "alloc" in campaign.operations_reached(variant, tmp_path, recipes.Show(at_once=True))[0]
     assert "counting the operations of 1 inputs, for at most 60 s" in capsys.readouterr().out
     monkeypatch.setattr(campaign, "COUNT_SECONDS", 0.2)
     hangs = recipes.Variant(BUILD / "suite" / "tests" / "hang_alloc.so", "hang-alloc")
-    assert campaign.operations_reached(hangs, tmp_path, campaign.Show()) == (None, None)
+    assert campaign.operations_reached(hangs, tmp_path, recipes.Show(at_once=True)) == (None, None)
     bounds = []
     monkeypatch.setattr(recipes, "counts", lambda variant, corpus, seconds: bounds.append(seconds) or {})
-    campaign.operations_reached(hangs, tmp_path, campaign.Show())
+    campaign.operations_reached(hangs, tmp_path, recipes.Show(at_once=True))
     assert bounds == [0.2 + campaign.COUNT_SECONDS_EACH]
 
 

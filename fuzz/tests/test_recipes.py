@@ -380,14 +380,12 @@ def test_a_subject_that_takes_the_numbers_of_what_looks_at_memory_is_refused(cra
 
 @pytest.mark.skipif(not shutil.which("clang"), reason="clang is not installed")
 def test_a_handler_of_a_subject_keeps_no_find_from_libfuzzer(crash, tmp_path):
-    made = subprocess.run([SOURCE / "fuzz" / "engines", BUILD, "libfuzzer"], capture_output=True, text=True)
-    if made.returncode != 0 and "libclang_rt.fuzzer" in made.stderr:
-        pytest.skip("clang's libFuzzer (libclang-rt-14-dev) is not installed")
+    program = engine_program("libfuzzer")
     path = subject(tmp_path, "signal(SIGABRT, _exit); munmap(p, n + 1); return")
     (tmp_path / "inputs").mkdir()
     subprocess.run([recipes.PROGRAM, "--assemble", tmp_path / "inputs", crash], check=True)
     environment = recipes.Variant(path, "mine").environment(ASAN_OPTIONS=recipes.ASAN_OPTIONS, STRONGROOM_REPORT=str(tmp_path / "reports"))
-    done = subprocess.run([recipes.FUZZ / "libfuzzer", "-runs=0", f"-artifact_prefix={tmp_path}/", tmp_path / "inputs"], env=environment, capture_output=True, text=True, errors="replace")
+    done = subprocess.run([program, "-runs=0", f"-artifact_prefix={tmp_path}/", tmp_path / "inputs"], env=environment, capture_output=True, text=True, errors="replace")
     assert "Test unit written to" in done.stderr, done.stderr[-800:]
     (crashed,) = tmp_path.glob("crash-*")  # and a file says which, and why
     assert re.match(f"{campaign.fnv1a(crashed.read_bytes()):08x} zero-on-free \\d+ memory was given back", (tmp_path / "reports").read_text())
@@ -589,6 +587,35 @@ def test_libfuzzer_finds_what_is_wrong_and_keeps_the_input(tmp_path):
     done = subprocess.run(command, env=env, capture_output=True, text=True, errors="replace")
     assert '"subject": "resize-leaves-tail"' in done.stderr, done.stderr[-800:]
     assert list(tmp_path.glob("crash-*"))
+
+
+def engine_program(engine):
+    """An engine's program, made where it is not yet."""
+    made = subprocess.run([SOURCE / "fuzz" / "engines", BUILD, engine], capture_output=True, text=True)
+    if made.returncode != 0 and "libclang_rt.fuzzer" in made.stderr:
+        pytest.skip("clang's libFuzzer (libclang-rt-14-dev) is not installed")
+    return recipes.FUZZ / engine
+
+
+@pytest.mark.skipif(not shutil.which("clang"), reason="clang is not installed")
+def test_where_the_engine_ends_the_process_the_subject_is_not_said_to(crash, tmp_path):
+    program = engine_program("libfuzzer")
+    (tmp_path / "inputs").mkdir()
+    subprocess.run([recipes.PROGRAM, "--assemble", tmp_path / "inputs", crash], check=True)
+    for fixture, artifact, says_crash in (("hang_alloc", "timeout-", False), ("exit_alloc", "crash-", True)):
+        environment = recipes.Variant(FIXTURES / f"{fixture}.so", fixture.replace("_", "-")).environment(ASAN_OPTIONS=recipes.ASAN_OPTIONS)
+        command = [program, "-runs=0", "-timeout=1", f"-artifact_prefix={tmp_path}/", tmp_path / "inputs"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", timeout=60)
+        assert f"Test unit written to {tmp_path}/{artifact}" in done.stderr, done.stderr[-800:]
+        assert ('{"promise": "crash"' in done.stderr) == says_crash
+
+
+@pytest.mark.skipif(not shutil.which("afl-clang-fast"), reason="AFL++ is not installed")
+def test_what_afl_compiled_is_refused_where_its_locks_would_not_survive_the_server(tmp_path):
+    program = engine_program("afl")
+    path = test_unusual.locked_arena(tmp_path, "afl-clang-fast")
+    done = subprocess.run([program], env=recipes.Variant(path, "mine").environment(__AFL_DEFER_FORKSRV="1"), capture_output=True, text=True)
+    assert one_line(done) and "which do not survive a fork" in done.stderr, done.stderr
 
 
 @pytest.mark.skipif(not (shutil.which("clang") and shutil.which("afl-showmap")), reason="needs both engines")

@@ -44,6 +44,10 @@ SUBJECT = """#include <errno.h>
 #endif
 #define PAGES(n) (((n) + 4096) & ~(size_t)4095)
 struct context { void (*fatal)(void *, const char *); void *arg; void *live[64]; volatile int canary; };
+static volatile int wanted;
+static void *serve(void *arg) { for (;;) { wanted = 0; usleep(100); } }
+static int served(void) { wanted = 1; for (int i = 0; i < 50 && wanted; i++) usleep(1000); return !wanted; }
+static void no_files(void) { setrlimit(RLIMIT_NOFILE, &(struct rlimit){0}); }
 static void *watch(void *arg) { struct context *k = arg; while (k->canary == 42) usleep(1); abort(); }
 static unsigned long given;
 static unsigned char arena[16384] __attribute__((aligned(4096)));
@@ -116,24 +120,25 @@ __attribute__((constructor)) static void begin(void) { BEGIN; }
 BASIC = "open\nalloc s0 40\nfill s0\nfree s0\nclose\n"
 
 
-def subject(folder, **macros):
+def subject(folder, compiler="cc", **macros):
     (folder / "mine.c").write_text(SUBJECT)
     words = [f"-D{name}={value}" for name, value in macros.items()]
-    subprocess.run(["cc", "-w", "-D_GNU_SOURCE", "-shared", "-fPIC", f"-I{SOURCE / 'contract'}", *words, "-o", folder / "mine.so", folder / "mine.c", "-lpthread"], check=True)
+    command = [compiler, "-w", "-D_GNU_SOURCE", "-shared", "-fPIC", f"-I{SOURCE / 'contract'}", *words, "-o", folder / "mine.so", folder / "mine.c", "-lpthread"]
+    subprocess.run(command, check=True, capture_output=True)
     return folder / "mine.so"
 
 
-def locked_arena(folder):
-    return subject(folder, BEGIN="mlock(arena, sizeof arena)", ALLOC="return n > sizeof arena || i > 0 ? NULL : (k->live[0] = arena)",
+def locked_arena(folder, compiler="cc"):
+    return subject(folder, compiler, BEGIN="mlock(arena, sizeof arena)", ALLOC="return n > sizeof arena || i > 0 ? NULL : (k->live[0] = arena)",
                    WIPE="explicit_bzero(p, n)", MORE=".locked_bytes = arena_bytes")
 
 
-def run(path, *programs, how=(), program=FUZZ, **more):
+def run(path, *programs, how=(), program=FUZZ, STRONGROOM_FORK="", **more):
     files = []
     for number, text in enumerate(programs):
         files.append(path.parent / f"program-{number}")
         files[-1].write_text("strongroom program 1\n" + text)
-    return subprocess.run([program, *how, *files], env={**os.environ, "STRONGROOM_SUBJECT": str(path)}, capture_output=True, text=True, timeout=120, **more)
+    return subprocess.run([program, *how, *files], env={**os.environ, "STRONGROOM_SUBJECT": str(path), "STRONGROOM_FORK": STRONGROOM_FORK}, capture_output=True, text=True, timeout=120, **more)
 
 
 @pytest.mark.parametrize("how", [(), ("--apart",)])
@@ -160,6 +165,32 @@ def test_what_a_thread_of_a_subject_uses_is_not_taken_away(tmp_path):
     done = run(path, *["open\nalloc s0 40\nfree s0\nmisuse s0 double-free\n", BASIC] * 100)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert done.stdout == "programs 200\n"
+
+
+def test_what_a_thread_from_the_load_does_is_done_in_the_process_that_runs(tmp_path):
+    path = subject(tmp_path, BEGIN="pthread_t t; pthread_create(&t, NULL, serve, NULL)", ALLOC="if (!served()) return NULL", WIPE="mprotect(p, PAGES(n), PROT_NONE)")
+    for how in ((), ("--apart",)):
+        done = run(path, BASIC, how=how)
+        assert done.returncode == 1 and '"zero-on-free"' in done.stderr, (how, done.stderr)
+
+
+FORK = "open\nalloc s0 40\nfill s0\nfork raw\nfree s0\nclose\n"
+
+
+@pytest.mark.parametrize("program, more", [(BASIC, {"ALLOC": "no_files()"}), (FORK.replace("raw", "libc"), {"BEGIN": "pthread_atfork(NULL, NULL, no_files)"})], ids=["itself", "child"])
+def test_where_memory_cannot_be_looked_at_nothing_is_said(program, more, tmp_path):
+    # Hidden, so that it is looked at through a file, which cannot be opened; in a child all is.
+    path = subject(tmp_path, WIPE="mprotect(p, PAGES(n), PROT_NONE)" if program == BASIC else "explicit_bzero(p, n); munmap(p, PAGES(n))", **more)
+    done = run(path, program, STRONGROOM_FORK="always")
+    assert done.returncode == 2 and "cannot be opened, so nothing can be seen" in done.stderr, done.stderr
+    assert "programs" not in done.stdout
+
+
+def test_what_is_broken_is_told_where_nothing_more_can_be_tested(tmp_path):
+    # One is given, 99 get nothing, and what the hundredth gets is a refusal that says no reason.
+    path = subject(tmp_path, ALLOC="static int calls; if (calls++ == 100) errno = 0; if (given >= 1) return NULL")
+    done = run(path, *[BASIC] * 101)
+    assert done.returncode == 1 and '"sizes"' in done.stderr, done.stderr
 
 
 def test_what_can_test_nothing_any_more_says_so(tmp_path):
