@@ -683,7 +683,7 @@ def cores(text):
 
 
 def main():
-    parser = recipes.words.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recipes.words.Parser(prog="./dev campaign", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("hours", type=positive, help="in all, over its variants; a fraction is one, too")
     recipes.add_subject(parser)
     parser.add_argument("--cores", type=cores, default=len(os.sched_getaffinity(0)), help="how many; all that there are")
